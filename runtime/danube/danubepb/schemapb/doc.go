@@ -1,0 +1,2 @@
+// Package schemapb holds the wire types of Danube's schema registry, generated from SchemaRegistry.proto.
+package schemapb
