@@ -1,0 +1,252 @@
+package danube
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/danube-messaging/danube-connect-go/runtime/internal/queue"
+)
+
+// ConsumerSettings says what a consumer reads.
+type ConsumerSettings struct {
+	// Topic has the form /namespace/topic. All its partitions are read.
+	Topic string
+	// Subscription keeps the position on the broker. A new one starts at the newest message.
+	Subscription string
+	// Name tells consumers of one subscription apart. A second consumer of the same name takes over the first one's stream, so it
+	// must be unique among live processes and, on Exclusive subscriptions, the same after a restart.
+	Name string
+	// Type decides how the subscription shares messages; the first consumer's choice counts.
+	Type SubscriptionType
+	// CreateTopic makes a missing topic (plain and reliable), so that nothing published after that passes the new subscription by.
+	// Without it the consumer waits until somebody makes the topic.
+	CreateTopic bool
+}
+
+// A Consumer reads a topic through a subscription. It always reads, into a buffer that the broker's window of unacknowledged
+// messages bounds, and it attaches again after every loss of its stream. Its methods may be called concurrently.
+//
+// Goroutines started by NewConsumer run until Close, which waits for them.
+type Consumer struct {
+	client   *Client
+	settings ConsumerSettings
+	queue    *queue.Queue[Delivery]
+	gate     gate
+	cancel   context.CancelFunc
+	wg       sync.WaitGroup
+
+	failed chan struct{} // closed once err is set
+	once   sync.Once
+	err    error
+
+	mu       sync.Mutex
+	subs     []*subscription
+	starting health // before the first subscription is there
+}
+
+// A Delivery is a message that waits for [Consumer.Ack].
+type Delivery struct {
+	Message
+	entry *entry
+}
+
+// NewConsumer starts a consumer. It only checks the settings: what the broker says shows in [Consumer.Health] and Receive.
+func (c *Client) NewConsumer(s ConsumerSettings) (*Consumer, error) {
+	if err := CheckTopic(s.Topic); err != nil {
+		return nil, err
+	}
+	if s.Subscription == "" || s.Name == "" {
+		return nil, errors.New("a consumer needs a subscription and a name")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	k := &Consumer{client: c, settings: s, queue: queue.New[Delivery](), cancel: cancel, failed: make(chan struct{})}
+	k.starting.set(errors.New("subscribing to " + s.Topic))
+	k.wg.Go(func() { k.run(ctx) })
+	return k, nil
+}
+
+// Receive waits for a message. It returns ctx's error when ctx is done first, and a permanent error when the broker refuses the
+// subscription for good.
+func (k *Consumer) Receive(ctx context.Context) (Delivery, error) {
+	for {
+		if d, ok := k.queue.TryPop(); ok {
+			return d, nil
+		}
+		select {
+		case <-k.queue.Ready():
+		case <-k.failed:
+			return Delivery{}, k.err
+		case <-ctx.Done():
+			return Delivery{}, ctx.Err()
+		}
+	}
+}
+
+// Ack says that d is safe elsewhere and must not come again. It returns at once; the acknowledgement goes out in an order that the
+// broker bears and is repeated until confirmed.
+func (k *Consumer) Ack(d Delivery) {
+	d.entry.acker.ack(d.entry)
+}
+
+// Flush waits until every acknowledgement that can go out was confirmed, or until ctx is done and returns its error.
+func (k *Consumer) Flush(ctx context.Context) error {
+	for _, s := range k.subscriptions() {
+		if err := s.acker.flush(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Pause closes the streams. While they are closed the broker counts no delivery attempt and no acknowledgement timeout against the
+// messages that the caller holds; reason shows in Health. Ack goes on working: it takes effect after Resume.
+func (k *Consumer) Pause(reason error) { k.gate.close(reason) }
+
+// Resume opens the streams again. Messages that the caller still holds or has acknowledged meanwhile are not delivered again.
+func (k *Consumer) Resume() { k.gate.open() }
+
+// Held counts the messages that were received and not yet passed to Ack, those not yet handed out by Receive included.
+func (k *Consumer) Held() int {
+	n := 0
+	for _, s := range k.subscriptions() {
+		s.acker.mu.Lock()
+		n += s.acker.held
+		s.acker.mu.Unlock()
+	}
+	return n
+}
+
+// OldestHeld is when the message held longest was received; zero when none is held.
+func (k *Consumer) OldestHeld() time.Time {
+	var oldest time.Time
+	for _, s := range k.subscriptions() {
+		if t := s.acker.oldest(); !t.IsZero() && (oldest.IsZero() || t.Before(oldest)) {
+			oldest = t
+		}
+	}
+	return oldest
+}
+
+// Stats are counts since the consumer started.
+type Stats struct {
+	Received  uint64 // messages from the streams, repeated ones included
+	Repeated  uint64 // copies of messages that the caller had already, which it did not see again
+	Confirmed uint64 // acknowledgements that the broker confirmed
+}
+
+// Stats sums the counts over all partitions.
+func (k *Consumer) Stats() Stats {
+	var t Stats
+	for _, s := range k.subscriptions() {
+		s.acker.mu.Lock()
+		t.Received += s.acker.received
+		t.Repeated += s.acker.repeated
+		t.Confirmed += s.acker.confirmed
+		s.acker.mu.Unlock()
+	}
+	return t
+}
+
+// Health is nil while every partition's stream is open, else why one is not.
+func (k *Consumer) Health() error {
+	if err := k.gate.reason(); err != nil {
+		return err
+	}
+	if err := k.starting.get(); err != nil {
+		return err
+	}
+	for _, s := range k.subscriptions() {
+		if err := s.health.get(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close ends the streams and waits for the consumer's goroutines; what was not acknowledged comes again at the next start. Call
+// Flush first where acknowledgements may be under way.
+func (k *Consumer) Close() {
+	k.cancel()
+	k.wg.Wait()
+}
+
+func (k *Consumer) subscriptions() []*subscription {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.subs
+}
+
+// run finds the topic's partitions and reads each until ctx is done.
+func (k *Consumer) run(ctx context.Context) {
+	parts, err := k.discover(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			k.fail(err)
+		}
+		return
+	}
+	var subs []*subscription
+	for _, i := range parts {
+		subs = append(subs, newSubscription(k, i))
+	}
+	k.mu.Lock()
+	k.subs = subs
+	k.mu.Unlock()
+	k.starting.set(nil)
+	for _, s := range subs {
+		k.wg.Go(func() { s.run(ctx) })
+		for range ackers {
+			k.wg.Go(func() { s.acker.run(ctx) })
+		}
+	}
+}
+
+// discover waits until the topic exists.
+func (k *Consumer) discover(ctx context.Context) ([]int, error) {
+	s := k.settings
+	for try := 1; ; try++ {
+		parts, err := k.client.partitions(ctx, s.Topic)
+		switch {
+		case err == nil && len(parts) > 0:
+			return parts, nil
+		case err == nil && s.CreateTopic:
+			err = k.create(ctx)
+			if err == nil {
+				continue
+			}
+		case err == nil:
+			err = errors.New("topic " + s.Topic + " does not exist yet; it is made by its first producer")
+		}
+		if IsPermanent(err) {
+			return nil, err
+		}
+		k.starting.set(err)
+		k.client.log.Warn("subscribing waits for the broker", zap.String("topic", s.Topic), zap.Int("try", try), zap.Error(err))
+		if err := reconnect.Wait(ctx, try); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// create makes the topic by registering a producer, the only way that the client API has.
+func (k *Consumer) create(ctx context.Context) error {
+	p, err := k.client.NewProducer(ProducerSettings{Topic: k.settings.Topic, Name: k.settings.Name + "-creates", Reliable: true})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return p.Register(ctx)
+}
+
+// fail ends Receive with err.
+func (k *Consumer) fail(err error) {
+	k.once.Do(func() {
+		k.err = err
+		close(k.failed)
+	})
+}

@@ -1,0 +1,73 @@
+package danube
+
+import (
+	"time"
+
+	pb "github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb"
+)
+
+// A Message is what producers send and consumers receive.
+type Message struct {
+	// Topic is the topic's name without partition suffix, Partition the partition's number, -1 on a plain topic. Send ignores both.
+	Topic     string
+	Partition int
+	// Offset is the message's place in its partition, from 0; it starts again at 0 after a broker restart. Send ignores it: the
+	// broker does not say at which offset it stored a message.
+	Offset uint64
+	// Key is the routing key; empty means none.
+	Key string
+	// Payload is the message itself. Consumers own what they receive; Send does not keep or change it.
+	Payload []byte
+	// Attributes are free text; keys that start with x- belong to the broker's dead letters.
+	Attributes map[string]string
+	// PublishTime is in whole milliseconds by the producer's clock. Send puts the current time where it is zero.
+	PublishTime time.Time
+	// Producer is the sending producer's name, with partition suffix. Send ignores it.
+	Producer string
+	// SchemaID and SchemaVersion name the registered schema; 0 is none.
+	SchemaID      uint64
+	SchemaVersion uint32
+
+	requestID uint64 // the producer's counter, part of what tells two messages apart
+}
+
+// Size is the number of bytes of payload, key and attributes.
+func (m *Message) Size() int {
+	n := len(m.Payload) + len(m.Key)
+	for k, v := range m.Attributes {
+		n += len(k) + len(v)
+	}
+	return n
+}
+
+func fromWire(topic string, partition int, w *pb.StreamMessage) Message {
+	return Message{
+		Topic:         topic,
+		Partition:     partition,
+		Offset:        w.GetMsgId().GetTopicOffset(),
+		Key:           w.GetRoutingKey(),
+		Payload:       w.GetPayload(),
+		Attributes:    w.GetAttributes(),
+		PublishTime:   time.UnixMilli(int64(w.GetPublishTime())),
+		Producer:      w.GetProducerName(),
+		SchemaID:      w.GetSchemaId(),
+		SchemaVersion: w.GetSchemaVersion(),
+		requestID:     w.GetRequestId(),
+	}
+}
+
+// toWire fills everything but the ids of the producer.
+func (m *Message) toWire() *pb.StreamMessage {
+	at := m.PublishTime
+	if at.IsZero() {
+		at = time.Now()
+	}
+	w := &pb.StreamMessage{Payload: m.Payload, PublishTime: uint64(at.UnixMilli()), Attributes: m.Attributes}
+	if m.Key != "" {
+		w.RoutingKey = &m.Key
+	}
+	if m.SchemaID != 0 {
+		w.SchemaId, w.SchemaVersion = &m.SchemaID, &m.SchemaVersion
+	}
+	return w
+}
