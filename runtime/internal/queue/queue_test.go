@@ -36,6 +36,7 @@ func TestQueueServesSeveralReaders(t *testing.T) {
 	const n, readers = 10_000, 4
 	q := queue.New[int]()
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	var mu sync.Mutex
 	seen := make(map[int]bool)
 	var wg sync.WaitGroup

@@ -1,0 +1,73 @@
+package connect
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/danube-messaging/danube-connect-go/runtime/danube"
+)
+
+// metrics are the figures of one route. Names are those of the Rust connectors; the topic label is the real topic, and what they
+// exposed as summaries are histograms, whose _sum and _count are the same.
+type metrics struct {
+	processed prometheus.Counter
+	retried   prometheus.Counter
+	letters   prometheus.Counter
+	failures  *prometheus.CounterVec
+	duration  prometheus.Histogram
+	batchSize prometheus.Histogram
+	endToEnd  prometheus.Histogram
+
+	labels prometheus.Labels
+}
+
+const namespace = "danube_connector"
+
+func newMetrics(reg prometheus.Registerer, connector, topic string) *metrics {
+	labels := prometheus.Labels{"connector": connector, "topic": topic}
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help, ConstLabels: labels})
+	}
+	histogram := func(name, help string, buckets []float64) prometheus.Histogram {
+		return prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, ConstLabels: labels, Buckets: buckets})
+	}
+	seconds := prometheus.ExponentialBuckets(0.0001, 4, 10)
+	m := &metrics{
+		labels:    labels,
+		processed: counter("messages_processed_total", "Records written by a sink, or published by a source."),
+		retried:   counter("messages_retried_total", "Batches tried again."),
+		letters:   counter("dead_letters_total", "Records that could never be written."),
+		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "messages_failed_total", Help: "Failures by what followed from them.", ConstLabels: labels,
+		}, []string{"error_type"}),
+		duration:  histogram("processing_duration_seconds", "Time of one write, or of one publish until it was confirmed.", seconds),
+		batchSize: histogram("batch_size", "Records in a batch.", prometheus.ExponentialBuckets(1, 4, 8)),
+		endToEnd:  histogram("e2e_seconds", "From the publish time to the end of the write.", prometheus.ExponentialBuckets(0.001, 4, 10)),
+	}
+	reg.MustRegister(m.processed, m.retried, m.letters, m.failures, m.duration, m.batchSize, m.endToEnd)
+	return m
+}
+
+// watchConsumer adds what the consumer counts itself.
+func (m *metrics) watchConsumer(reg prometheus.Registerer, c *danube.Consumer) {
+	counter := func(name, help string, get func(danube.Stats) uint64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help, ConstLabels: m.labels},
+			func() float64 { return float64(get(c.Stats())) })
+	}
+	reg.MustRegister(
+		counter("messages_received_total", "Messages from the broker, repeated ones included.", func(s danube.Stats) uint64 { return s.Received }),
+		counter("messages_repeated_total", "Messages that came again while they were in hand.", func(s danube.Stats) uint64 { return s.Repeated }),
+		counter("acks_confirmed_total", "Acknowledgements that the broker confirmed.", func(s danube.Stats) uint64 { return s.Confirmed }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "inflight_messages", Help: "Messages received and not yet written.", ConstLabels: m.labels,
+		}, func() float64 { return float64(c.Held()) }),
+	)
+}
+
+func (m *metrics) failed(c Class) { m.failures.WithLabelValues(c.String()).Inc() }
+
+func (m *metrics) written(published time.Time) {
+	m.processed.Inc()
+	m.endToEnd.Observe(time.Since(published).Seconds())
+}

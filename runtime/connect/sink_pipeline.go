@@ -1,0 +1,248 @@
+package connect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/danube-messaging/danube-connect-go/runtime/danube"
+	"github.com/danube-messaging/danube-connect-go/runtime/internal/queue"
+)
+
+// SinkSettings say what a sink reads and how.
+type SinkSettings struct {
+	Settings
+	Routes      []SinkRoute // at least one
+	Workers     int         // sinks that write side by side per route; 1
+	CreateTopic bool        // make a missing topic, so that nothing published later passes the subscription by
+	// AckTimeout is the broker's for these subscriptions; 30 s. Records that wait longer than two thirds of it for the target are
+	// given back, which uses up no delivery attempt, until the target answers.
+	AckTimeout time.Duration
+	OnReject   string // "dead-letter", "skip" or "stop"; "dead-letter"
+	// DeadLetterTopic takes rejected records; empty means the record's topic with "-dlq" appended.
+	DeadLetterTopic string
+}
+
+// A SinkRoute maps one Danube topic to one target.
+type SinkRoute struct {
+	From         string                  // Danube topic
+	To           string                  // what Record.To says; may be empty
+	Subscription string                  // empty means the connector's name
+	Type         danube.SubscriptionType // Exclusive unless said otherwise
+}
+
+// StreamSink reads every route and writes it to sinks that open makes, one for each route and worker, until ctx is done: then it
+// finishes the batches in hand, acknowledges what was written and returns nil. It returns an error when something fails for good.
+//
+// A message is acknowledged only after Write succeeded for it or its dead letter was confirmed by the broker.
+func StreamSink(ctx context.Context, s SinkSettings, open func(context.Context) (Sink, error)) error {
+	s.fillDefaults()
+	setDefault(&s.Workers, 1)
+	setDefault(&s.AckTimeout, 30*time.Second)
+	setDefault(&s.OnReject, onRejectDeadLetter)
+	if len(s.Routes) == 0 {
+		return errors.New("a sink needs at least one route")
+	}
+	client, err := s.client()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+
+	var pipelines []*sinkPipeline
+	for _, r := range s.Routes {
+		setDefault(&r.Subscription, s.Name)
+		p, err := newSinkPipeline(&s, r, client, open)
+		if err != nil {
+			for _, p := range pipelines {
+				p.consumer.Close()
+			}
+			return err
+		}
+		pipelines = append(pipelines, p)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, p := range pipelines {
+		group.Go(func() error { return p.run(ctx) })
+	}
+	err = group.Wait()
+	if err != nil {
+		s.Health.fail(err)
+	}
+	return err
+}
+
+// A sinkPipeline carries one route: consumer -> queue of each worker -> batches -> Sink.Write -> acknowledgements.
+type sinkPipeline struct {
+	settings *SinkSettings
+	route    SinkRoute
+	consumer *danube.Consumer
+	workers  []*sinkWorker
+	log      *zap.Logger
+}
+
+func newSinkPipeline(s *SinkSettings, r SinkRoute, client *danube.Client, open func(context.Context) (Sink, error)) (*sinkPipeline, error) {
+	consumer, err := client.NewConsumer(danube.ConsumerSettings{
+		Topic: r.From, Subscription: r.Subscription, Name: consumerName(s.Name, r), Type: r.Type, CreateTopic: s.CreateTopic,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p := &sinkPipeline{settings: s, route: r, consumer: consumer, log: s.Log.With(zap.String("topic", r.From))}
+	letters, err := newDeadLetters(s, r, client)
+	if err != nil {
+		consumer.Close()
+		return nil, err
+	}
+	metrics := newMetrics(s.Metrics, s.Name, r.From)
+	metrics.watchConsumer(s.Metrics, consumer)
+	letters.count = metrics.letters.Inc
+	window := new(window)
+	for i := range s.Workers {
+		p.workers = append(p.workers, &sinkWorker{
+			pipeline: p, open: open, letters: letters, metrics: metrics,
+			log: p.log.With(zap.Int("worker", i)),
+			batcher: &batcher{
+				queue: queue.New[danube.Delivery](), size: s.BatchSize, bytes: s.BatchBytes, timeout: s.BatchTimeout,
+				held: consumer.Held, window: window,
+			},
+		})
+	}
+	s.Health.Watch("broker", func(context.Context) error { return consumer.Health() })
+	s.Health.Watch("target", p.targetHealth)
+	return p, nil
+}
+
+// consumerName is stable where the broker ties a seat or a stream to it, and unique per process where processes share.
+func consumerName(connector string, r SinkRoute) string {
+	name := connector + "-" + r.Subscription
+	if r.Type == danube.Exclusive {
+		return name
+	}
+	host, _ := os.Hostname()
+	return fmt.Sprintf("%s-%s-%d", name, host, os.Getpid())
+}
+
+func (p *sinkPipeline) run(ctx context.Context) error {
+	group, groupCtx := errgroup.WithContext(ctx)
+	// Writes outlive a stop by the shutdown timeout, so that it does not tear a batch apart.
+	writeCtx, cancelWrites := outlive(groupCtx, p.settings.ShutdownTimeout)
+	defer cancelWrites()
+	group.Go(func() error { return p.intake(groupCtx) })
+	group.Go(func() error { return p.watchHolding(groupCtx) })
+	for _, w := range p.workers {
+		group.Go(func() error { return w.run(groupCtx, writeCtx) })
+	}
+	err := group.Wait()
+
+	flushCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.settings.ShutdownTimeout)
+	defer cancel()
+	if flushErr := p.consumer.Flush(flushCtx); flushErr != nil {
+		p.log.Warn("some acknowledgements were not confirmed; their records come again", zap.Error(flushErr))
+	}
+	p.consumer.Close()
+	return errors.Join(err, p.closeSinks())
+}
+
+func (p *sinkPipeline) closeSinks() error {
+	var errs []error
+	for _, w := range p.workers {
+		if w.sink != nil {
+			errs = append(errs, w.sink.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// intake hands each delivery to the worker of its lane: records of one key, or of one partition where they have none, stay in order.
+func (p *sinkPipeline) intake(ctx context.Context) error {
+	for {
+		d, err := p.consumer.Receive(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return err
+		}
+		p.workers[lane(&d, len(p.workers))].batcher.queue.Push(d)
+	}
+}
+
+func lane(d *danube.Delivery, workers int) int {
+	if workers == 1 {
+		return 0
+	}
+	if d.Key == "" {
+		return (d.Partition + 1) % workers
+	}
+	h := fnv.New32a()
+	h.Write([]byte(d.Key))
+	return int(h.Sum32() % uint32(workers))
+}
+
+// watchHolding closes the streams when a record waits too long for the target: while they are closed the broker counts neither an
+// acknowledgement timeout nor a delivery attempt. The workers go on trying; when the target has taken all, the streams open again.
+func (p *sinkPipeline) watchHolding(ctx context.Context) error {
+	limit := p.settings.AckTimeout * 2 / 3
+	tick := time.NewTicker(max(limit/20, time.Millisecond))
+	defer tick.Stop()
+	paused := false
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+		switch oldest := p.consumer.OldestHeld(); {
+		case !paused && !oldest.IsZero() && time.Since(oldest) > limit:
+			paused = true
+			p.log.Warn("the target has kept records waiting; the stream is closed until it answers", zap.Duration("for", time.Since(oldest)))
+			p.consumer.Pause(fmt.Errorf("stream closed: the target has kept records waiting for more than %v", limit))
+		case paused && oldest.IsZero():
+			paused = false
+			p.log.Info("the target answers; the stream is opened again")
+			p.consumer.Resume()
+		}
+	}
+}
+
+// targetHealth is nil while the last write of every worker succeeded and the sink, if it can tell, reaches its system.
+func (p *sinkPipeline) targetHealth(ctx context.Context) error {
+	var errs []error
+	for _, w := range p.workers {
+		errs = append(errs, w.health(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// outlive gives a context that is done d after ctx is.
+func outlive(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var mu sync.Mutex
+	var timer *time.Timer
+	stop := context.AfterFunc(ctx, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		timer = time.AfterFunc(d, cancel)
+	})
+	return later, func() {
+		stop()
+		mu.Lock()
+		defer mu.Unlock()
+		if timer != nil {
+			timer.Stop()
+		}
+		cancel()
+	}
+}
+
+// topicToken is a topic as it stands in names of producers.
+func topicToken(topic string) string { return strings.ReplaceAll(topic, "/", "-") }
