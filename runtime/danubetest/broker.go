@@ -1,0 +1,184 @@
+package danubetest
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// A Broker is a Danube broker inside this process. It answers once [Broker.Serve] is called and must be ended with [Broker.Close].
+// All methods may be called concurrently.
+type Broker struct {
+	settings settings
+	log      *slog.Logger
+
+	ids         registry
+	budget      budget
+	faults      faults
+	conns       connections
+	watch       notifier
+	deadLetters deadLetters
+
+	mu         sync.RWMutex // guards what follows
+	topics     map[string]*topic
+	namespaces map[string]bool
+	servers    []*grpc.Server
+	clientURL  string
+	adminURL   string
+	anyAddress bool // the client listener has no single address to advertise
+	isClosed   bool
+
+	serving sync.WaitGroup
+}
+
+// New makes a broker that listens nowhere yet. The error names an option whose value is out of range.
+func New(opts ...Option) (*Broker, error) {
+	s := defaults()
+	for _, opt := range opts {
+		if err := opt(&s); err != nil {
+			return nil, fmt.Errorf("broker option: %w", err)
+		}
+	}
+	b := &Broker{
+		settings: s,
+		log:      s.logger,
+		ids:      registry{producers: make(map[uint64]*producer), consumers: make(map[uint64]*consumer)},
+		budget:   budget{limit: s.memory},
+	}
+	b.deadLetters.publish = b.publishDeadLetter
+	b.forget()
+	return b, nil
+}
+
+// forget makes the broker empty; the caller holds mu or is New.
+func (b *Broker) forget() {
+	b.topics = make(map[string]*topic)
+	b.namespaces = map[string]bool{"default": true, "system": true}
+}
+
+// closeTimeout is how long Close lets running calls end by themselves.
+const closeTimeout = time.Second
+
+// Close ends every stream, listener and connection and returns when no goroutine of the broker is left, within about a second.
+// Messages are gone. Closing twice does nothing.
+func (b *Broker) Close() {
+	b.mu.Lock()
+	servers := b.servers
+	topics := slices.Collect(maps.Values(b.topics))
+	b.servers, b.isClosed = nil, true
+	b.forget()
+	b.mu.Unlock()
+
+	for _, t := range topics {
+		t.close(status.Error(codes.Unavailable, "broker is shutting down"))
+	}
+	b.deadLetters.close()
+	stopped := make(chan struct{})
+	hard := time.AfterFunc(closeTimeout, func() {
+		defer close(stopped)
+		for _, s := range servers {
+			s.Stop()
+		}
+	})
+	for _, s := range servers {
+		s.GracefulStop()
+	}
+	if !hard.Stop() {
+		<-stopped
+	}
+	b.serving.Wait()
+}
+
+// changed tells those who wait in WaitFor that something happened.
+func (b *Broker) changed() { b.watch.notify() }
+
+// reserve takes memory for a message, if need be from the history of topics. No topic may be locked.
+func (b *Broker) reserve(n int64) bool {
+	if b.budget.reserve(n) {
+		return true
+	}
+	for _, t := range b.allTopics() {
+		t.dropHistory()
+	}
+	return b.budget.reserve(n)
+}
+
+func (b *Broker) topic(name string) *topic {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.topics[name]
+}
+
+// allTopics lists the topics in byte order of their names.
+func (b *Broker) allTopics() []*topic {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	names := slices.Sorted(maps.Keys(b.topics))
+	topics := make([]*topic, len(names))
+	for i, name := range names {
+		topics[i] = b.topics[name]
+	}
+	return topics
+}
+
+// partitions lists the topics base-part-<digits> in byte order.
+func (b *Broker) partitions(base string) []*topic {
+	var parts []*topic
+	for _, t := range b.allTopics() {
+		if of, ok := partitionBase(t.name); ok && of == base {
+			parts = append(parts, t)
+		}
+	}
+	return parts
+}
+
+// createTopic adds a topic. The error is a gRPC status with the codes of CreateProducer.
+func (b *Broker) createTopic(name string, reliable bool) (*topic, error) {
+	if !validTopic(name) {
+		return nil, errBadTopic(name)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.isClosed:
+		return nil, status.Error(codes.Unavailable, "broker is shutting down")
+	case !b.namespaces[namespaceOf(name)]:
+		return nil, status.Errorf(codes.Unavailable, "Unable to find the namespace %s", namespaceOf(name))
+	case b.topics[name] != nil:
+		return nil, status.Errorf(codes.AlreadyExists, "topic %s already exists", name)
+	}
+	if base, ok := partitionBase(name); ok && b.topics[base] != nil {
+		return nil, status.Errorf(codes.AlreadyExists, "a plain topic with the base name %s already exists", base)
+	}
+	for other := range b.topics {
+		if base, ok := partitionBase(other); ok && base == name {
+			return nil, status.Errorf(codes.AlreadyExists, "partitioned topics with this base name already exist: %s", other)
+		}
+	}
+	t := newTopic(b, name, reliable)
+	b.topics[name] = t
+	b.log.Info("topic created", "topic", name, "reliable", reliable)
+	return t, nil
+}
+
+// deleteTopic removes t; its streams end with OK.
+func (b *Broker) deleteTopic(t *topic) {
+	b.mu.Lock()
+	if b.topics[t.name] == t {
+		delete(b.topics, t.name)
+	}
+	b.mu.Unlock()
+	t.close(nil)
+	b.changed()
+}
+
+func errBadTopic(name string) error {
+	return status.Errorf(codes.InvalidArgument, "The topic: %s has an invalid format, should be: /namespace_name/topic_name", name)
+}

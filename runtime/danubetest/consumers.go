@@ -1,0 +1,110 @@
+package danubetest
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb"
+)
+
+// consumers answers the reading side.
+type consumers struct {
+	danubepb.UnimplementedConsumerServiceServer
+	broker *Broker
+}
+
+func (s consumers) Subscribe(ctx context.Context, req *danubepb.ConsumerRequest) (*danubepb.ConsumerResponse, error) {
+	if !validTopic(req.GetTopicName()) {
+		return nil, errBadTopic(req.GetTopicName())
+	}
+	t := s.broker.topic(req.GetTopicName())
+	if t == nil {
+		return nil, errNoTopic(req.GetTopicName())
+	}
+	c, err := t.subscribe(req, connOf(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return &danubepb.ConsumerResponse{RequestId: req.GetRequestId(), ConsumerId: c.id, ConsumerName: c.name}, nil
+}
+
+func (s consumers) ReceiveMessages(req *danubepb.ReceiveRequest, ss grpc.ServerStreamingServer[danubepb.StreamMessage]) error {
+	c := s.broker.ids.consumer(req.GetConsumerId())
+	if c == nil {
+		return errNoConsumer(req.GetConsumerId())
+	}
+	st := &stream{ctx: ss.Context(), wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	if err := c.open(st); err != nil {
+		return err
+	}
+	defer c.closed(st)
+	// Clients take the headers as the sign that the stream is open.
+	if err := ss.SendHeader(metadata.MD{}); err != nil {
+		return err
+	}
+	batch := make([]stored, 0, batchSize+1)
+	for {
+		select {
+		case <-st.ended:
+			return st.err
+		case <-st.ctx.Done():
+			return status.FromContextError(st.ctx.Err()).Err()
+		case <-st.wake:
+		}
+		for batch = c.take(st, batch[:0]); len(batch) > 0; batch = c.take(st, batch[:0]) {
+			if err := sendAll(st, ss, batch); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// sendAll sends a batch, or as much of it as comes before the broker ends the stream.
+func sendAll(st *stream, ss grpc.ServerStreamingServer[danubepb.StreamMessage], batch []stored) error {
+	for _, m := range batch {
+		select {
+		case <-st.ended:
+			return nil // the caller finds the reason
+		default:
+		}
+		if err := ss.Send(m.msg); err != nil {
+			return err
+		}
+	}
+	clear(batch)
+	return nil
+}
+
+func (s consumers) Ack(_ context.Context, req *danubepb.AckRequest) (*danubepb.AckResponse, error) {
+	id := req.GetMsgId()
+	if id == nil {
+		return nil, status.Error(codes.InvalidArgument, "msg_id is required")
+	}
+	t := s.broker.topic(id.GetTopicName())
+	if t == nil {
+		return nil, status.Errorf(codes.Internal, "Error acknowledging message: topic %s not found", id.GetTopicName())
+	}
+	if err := t.ack(req.GetSubscriptionName(), id.GetTopicOffset()); err != nil {
+		return nil, status.Errorf(codes.Internal, "Error acknowledging message: %v", err)
+	}
+	return &danubepb.AckResponse{RequestId: req.GetRequestId()}, nil
+}
+
+func (s consumers) Nack(_ context.Context, req *danubepb.NackRequest) (*danubepb.NackResponse, error) {
+	id := req.GetMsgId()
+	if id == nil {
+		return nil, status.Error(codes.InvalidArgument, "msg_id is required")
+	}
+	t := s.broker.topic(id.GetTopicName())
+	if t == nil {
+		return nil, status.Errorf(codes.Internal, "Error negatively acknowledging message: topic %s not found", id.GetTopicName())
+	}
+	if err := t.nack(req.GetSubscriptionName(), id.GetTopicOffset(), millis(req.GetDelayMs()), req.GetReason()); err != nil {
+		return nil, status.Errorf(codes.Internal, "Error negatively acknowledging message: %v", err)
+	}
+	return &danubepb.NackResponse{RequestId: req.GetRequestId()}, nil
+}

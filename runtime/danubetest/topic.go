@@ -1,0 +1,249 @@
+package danubetest
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb"
+	"github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb/adminpb"
+)
+
+// A topic has a log and subscriptions that read it.
+type topic struct {
+	broker   *Broker
+	name     string
+	reliable bool
+
+	mu         sync.Mutex
+	log        messageLog
+	head       uint64 // messages below are committed and may be delivered
+	subs       map[string]*subscription
+	producers  map[string]*producer // by name
+	policies   map[string]*adminpb.SubscriptionFailurePolicy
+	windows    map[string]int
+	duplicates int // deliveries that are still to be doubled, see Broker.Duplicate
+	closed     bool
+}
+
+func newTopic(b *Broker, name string, reliable bool) *topic {
+	return &topic{
+		broker:    b,
+		name:      name,
+		reliable:  reliable,
+		log:       &memoryLog{},
+		subs:      make(map[string]*subscription),
+		producers: make(map[string]*producer),
+		policies:  make(map[string]*adminpb.SubscriptionFailurePolicy),
+		windows:   make(map[string]int),
+	}
+}
+
+var errTopicClosed = errors.New("topic is draining or closed")
+
+// publish stores m, which belongs to the topic from then on, and hands it out.
+func (t *topic) publish(m *danubepb.StreamMessage) error {
+	size := int64(proto.Size(m)) + messageOverhead
+	if !t.broker.reserve(size) {
+		return status.Errorf(codes.ResourceExhausted,
+			"backlog is full: unread messages take the %d bytes that this broker may use; acknowledge messages or give it more memory",
+			t.broker.budget.limit)
+	}
+	offset, err := t.store(m, size)
+	if err != nil {
+		t.broker.budget.release(size)
+		return status.Errorf(codes.PermissionDenied, "Unable to publish the message: %v", err)
+	}
+	if err := t.log.commit(offset); err != nil {
+		return status.Errorf(codes.PermissionDenied, "Unable to publish the message: %v", err)
+	}
+	t.mu.Lock()
+	t.head = max(t.head, offset+1)
+	for _, s := range t.subs {
+		s.dispatcher.published()
+	}
+	t.trim()
+	t.mu.Unlock()
+	t.broker.changed()
+	return nil
+}
+
+// store gives m its offset. Whoever comes first gets the lower one.
+func (t *topic) store(m *danubepb.StreamMessage, size int64) (uint64, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return 0, errTopicClosed
+	}
+	offset := t.log.next()
+	if t.reliable {
+		m.MsgId.TopicOffset = offset
+	}
+	return offset, t.log.append(m, size)
+}
+
+// trim forgets the messages that every subscription has passed, but for the history.
+func (t *topic) trim() {
+	needed := t.floor()
+	if history := uint64(t.broker.settings.history); t.head > history {
+		needed = min(needed, t.head-history)
+	} else {
+		needed = 0
+	}
+	if needed > t.log.first() {
+		t.broker.budget.release(t.log.trim(needed))
+	}
+}
+
+// floor is the lowest offset that a subscription still needs.
+func (t *topic) floor() uint64 {
+	floor := t.head
+	for _, s := range t.subs {
+		floor = min(floor, s.dispatcher.floor())
+	}
+	return floor
+}
+
+// dropHistory forgets every message that no subscription needs.
+func (t *topic) dropHistory() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.broker.budget.release(t.log.trim(t.floor()))
+}
+
+// subscribe joins the consumer of req to its subscription, which it creates if need be.
+func (t *topic) subscribe(req *danubepb.ConsumerRequest, from *conn) (*consumer, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return nil, errNoTopic(t.name)
+	}
+	s := t.subs[req.GetSubscription()]
+	if s == nil {
+		var err error
+		if s, err = newSubscription(t, req.GetSubscription(), req.GetSubscriptionType()); err != nil {
+			return nil, err
+		}
+	}
+	c, err := s.join(req, from)
+	if err != nil {
+		return nil, err
+	}
+	t.subs[s.name] = s
+	t.broker.ids.addConsumer(c)
+	t.broker.changed()
+	return c, nil
+}
+
+var errNoSubscription = errors.New("subscription not found")
+
+// ack acknowledges one message for a subscription.
+func (t *topic) ack(subscription string, offset uint64) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.subs[subscription]
+	if s == nil {
+		return fmt.Errorf("%w: %s on topic %s", errNoSubscription, subscription, t.name)
+	}
+	s.dispatcher.ack(offset)
+	t.trim()
+	t.broker.changed()
+	return nil
+}
+
+// nack gives one message back for a later delivery.
+func (t *topic) nack(subscription string, offset uint64, delay time.Duration, reason string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.subs[subscription]
+	if s == nil {
+		return fmt.Errorf("%w: %s on topic %s", errNoSubscription, subscription, t.name)
+	}
+	s.dispatcher.nack(offset, delay, reason)
+	t.trim()
+	t.broker.changed()
+	return nil
+}
+
+// unsubscribe removes a subscription with its position.
+func (t *topic) unsubscribe(subscription string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.subs[subscription]
+	if s == nil {
+		return fmt.Errorf("%w: %s on topic %s", errNoSubscription, subscription, t.name)
+	}
+	if err := s.unsubscribable(); err != nil {
+		return err
+	}
+	s.close(nil)
+	delete(t.subs, subscription)
+	t.trim()
+	t.broker.changed()
+	return nil
+}
+
+// close ends the topic for good; its streams end with err.
+func (t *topic) close(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = true
+	for _, s := range t.subs {
+		s.close(err)
+	}
+	clear(t.subs)
+	t.forgetProducers()
+	t.broker.budget.release(t.log.trim(t.log.next()))
+}
+
+// restart forgets what only memory knows: ids, and subscriptions without a position.
+func (t *topic) restart() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.forgetProducers()
+	for name, s := range t.subs {
+		if t.reliable {
+			s.restart()
+			continue
+		}
+		s.close(errConnectionLost)
+		delete(t.subs, name)
+	}
+}
+
+func (t *topic) forgetProducers() {
+	for _, p := range t.producers {
+		t.broker.ids.removeProducer(p.id)
+	}
+	clear(t.producers)
+}
+
+// policy is the failure policy that a subscription of that name has or would get.
+func (t *topic) policy(subscription string) FailurePolicy {
+	if w := t.policies[subscription]; w != nil {
+		return policyFromWire(w)
+	}
+	return t.broker.settings.policy
+}
+
+// window is how many messages a subscription of that name may or might have in flight.
+func (t *topic) window(subscription string) int {
+	if w, ok := t.windows[subscription]; ok {
+		return w
+	}
+	return t.broker.settings.window
+}
+
+// reconfigure applies what was stored for a subscription, if it lives.
+func (t *topic) reconfigure(subscription string) {
+	if s := t.subs[subscription]; s != nil {
+		s.dispatcher.configure(t.window(subscription), t.policy(subscription))
+		t.trim()
+		t.broker.changed()
+	}
+}
