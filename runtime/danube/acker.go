@@ -5,12 +5,18 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	pb "github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb"
 	"github.com/danube-messaging/danube-connect-go/runtime/internal/queue"
 )
 
 // ackers is how many acknowledgements of one partition are under way at once.
 const ackers = 16
+
+// resendTime is how long a new stream may take to repeat what is unacknowledged, which the broker does first of all.
+const resendTime = time.Second
 
 // An acker keeps account of what one partition's stream delivered and the broker has not yet confirmed as acknowledged.
 //
@@ -31,6 +37,7 @@ type acker struct {
 	route   route
 	open    bool          // a stream is there to acknowledge on
 	session uint64        // counts streams
+	settle  *time.Timer   // drops what the present session has not repeated
 	stale   int           // entries of earlier sessions that have not come again
 	held    int           // entries that the caller has not acknowledged
 	pending int           // entries handed to the workers
@@ -70,9 +77,18 @@ func newAcker(topic, subscription string, kick func(error)) *acker {
 }
 
 // opened begins a session; a new life of the broker forgets all that is under way, because nothing of it will come again as it was.
+// What has not come again after resendTime never will: the broker has counted it as acknowledged, though its answer was lost.
 func (a *acker) opened(r route, newLife bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	session := a.session
+	a.settle = time.AfterFunc(resendTime, func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.session == session {
+			a.dropStale()
+		}
+	})
 	if newLife {
 		for _, e := range a.entries {
 			a.drop(e)
@@ -86,6 +102,7 @@ func (a *acker) opened(r route, newLife bool) {
 func (a *acker) closed() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.settle.Stop()
 	a.open = false
 	a.session++
 	a.stale = len(a.entries)
@@ -104,8 +121,8 @@ func (a *acker) receive(m *Message) *entry {
 		}
 		a.drop(e)
 	}
-	if a.stale > 0 && (!a.seen || id.offset > a.highest) {
-		a.dropStale()
+	if a.stale > 0 && id.offset > a.highest {
+		a.dropStale() // the broker repeats before it goes on
 	}
 	e := &entry{acker: a, id: id, session: a.session, since: time.Now()}
 	a.entries[id.offset] = e
@@ -128,8 +145,7 @@ func (a *acker) repeat(e *entry) {
 	a.schedule(e)
 }
 
-// dropStale gives up entries of earlier sessions once a message comes that no earlier one delivered: the broker sends what is
-// unacknowledged first, so it has counted them as acknowledged.
+// dropStale gives up entries of earlier sessions that the present one has not repeated and will not.
 func (a *acker) dropStale() {
 	for _, e := range a.entries {
 		if e.session != a.session {
@@ -211,7 +227,8 @@ func (a *acker) send(ctx context.Context, e *entry) {
 			a.mu.Unlock()
 			return
 		}
-		if classify(opAck, err) == reattach {
+		// A broken connection ends the stream as well; reopening it for every lost answer would cost deliveries.
+		if classify(opAck, err) == reattach && status.Code(err) != codes.Unavailable {
 			a.kick(wrap(opAck, a.topic, err))
 		}
 		if reconnect.Wait(ctx, try) != nil {
