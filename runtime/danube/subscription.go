@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	pb "github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb"
 )
@@ -111,6 +112,9 @@ func (s *subscription) subscribe(ctx context.Context) (route, uint64, error) {
 		Subscription:     s.consumer.settings.Subscription,
 		SubscriptionType: s.consumer.settings.Type.wire(),
 	})
+	if status.Code(err) == codes.NotFound && s.consumer.settings.CreateTopic && s.partition < 0 {
+		err = errors.Join(err, s.consumer.create(ctx)) // a broker that lost its memory; the next try finds the topic
+	}
 	if err != nil {
 		return route{}, 0, err
 	}
