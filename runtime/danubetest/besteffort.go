@@ -22,7 +22,7 @@ func (b *bestEffort) published() {
 	for ; b.next < t.head; b.next++ {
 		m := t.log.read(b.next)
 		// An outbox holds its message beyond the log, so it is charged for it.
-		c := b.sub.pick.pick()
+		c := b.sub.pick.pick(m.msg)
 		if c == nil || c.outbox.len() >= maxOutbox || !t.broker.budget.reserve(m.size) {
 			b.dropped++
 			continue
@@ -34,7 +34,7 @@ func (b *bestEffort) published() {
 
 func (b *bestEffort) taken(d *delivery, _ time.Time) { b.sub.topic.broker.budget.release(d.size) }
 
-func (b *bestEffort) opened(*consumer) {}
+func (b *bestEffort) opened(*consumer) { b.sub.pick.joined() }
 
 // lost forgets what the consumer had not read.
 func (b *bestEffort) lost(c *consumer) {

@@ -21,7 +21,7 @@ type consumer struct {
 	removed bool    // no longer part of its subscription
 
 	outbox fifo[*delivery]
-	load   int // on Key-Shared: messages in flight
+	keys   int // on Key-Shared: how many keys it owns
 }
 
 // A stream is one ReceiveMessages call.
@@ -119,6 +119,8 @@ func (c *consumer) take(st *stream, batch []stored) []stored {
 		batch = append(batch, d.stored)
 		if t.duplicates > 0 {
 			t.duplicates--
+			c.sub.delivered++
+			c.sub.redelivered++
 			batch = append(batch, d.stored)
 		}
 	}

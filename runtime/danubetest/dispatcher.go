@@ -50,7 +50,6 @@ type delivery struct {
 	sentAt time.Time // when the ack timeout began
 	due    time.Time // when a waiting one is to be sent again
 	reason string    // why the last delivery failed, for the dead letter
-	key    string    // routing key, on Key-Shared
 
 	inOrder *list.Element // place among the unacknowledged, by offset
 	inSent  *list.Element // place among those with a running ack timeout
@@ -64,8 +63,10 @@ const (
 	stateQueued                         // in the outbox of a consumer
 	stateSent                           // taken by a stream; only these can be acknowledged
 	stateWaiting                        // to be sent again when due
-	stateExhausted                      // delivered too often; see FailurePolicy.Poison
+	stateExhausted                      // delivered too often, and Block holds it
+	stateDying                          // delivered too often, and on its way to the dead letters
 	stateHeld                           // on Key-Shared: behind an older message of its key
+	stateParked                         // on Key-Shared: no consumer that is there wants its key
 )
 
 // pile is a heap of deliveries for container/heap.

@@ -77,7 +77,7 @@ func dial(t testing.TB, target string, opts ...grpc.DialOption) *grpc.ClientConn
 }
 
 func newClient(t testing.TB, b *danubetest.Broker, conn, admin *grpc.ClientConn) *client {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
 	return &client{
 		DiscoveryClient:       danubepb.NewDiscoveryClient(conn),

@@ -1,9 +1,15 @@
 package danubetest
 
-// A picker chooses the consumer of the next message.
+import "github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb"
+
+// A picker chooses consumers by the rules of a subscription type.
 type picker interface {
-	// pick returns nil when no consumer can take a message now.
-	pick() *consumer
+	// any says whether there is a consumer that can take messages now.
+	any() bool
+	// pick returns the consumer for m, nil when nobody can take it now.
+	pick(m *danubepb.StreamMessage) *consumer
+	// joined says that a consumer has opened its stream.
+	joined()
 }
 
 // first serves one consumer for as long as it is there, then the next in order of arrival: Exclusive and Failover.
@@ -13,7 +19,9 @@ type first struct {
 	current *consumer
 }
 
-func (p *first) pick() *consumer {
+func (p *first) any() bool { return p.pick(nil) != nil }
+
+func (p *first) pick(*danubepb.StreamMessage) *consumer {
 	if p.current != nil && !p.current.removed && p.usable(p.current) {
 		return p.current
 	}
@@ -27,6 +35,8 @@ func (p *first) pick() *consumer {
 	return p.current
 }
 
+func (p *first) joined() {}
+
 // roundRobin serves all consumers in turn, in order of arrival: Shared.
 type roundRobin struct {
 	sub    *subscription
@@ -34,7 +44,9 @@ type roundRobin struct {
 	turn   int
 }
 
-func (p *roundRobin) pick() *consumer {
+func (p *roundRobin) any() bool { return anyOf(p.sub, p.usable) }
+
+func (p *roundRobin) pick(*danubepb.StreamMessage) *consumer {
 	n := len(p.sub.consumers)
 	for range n {
 		c := p.sub.consumers[p.turn%n]
@@ -44,6 +56,17 @@ func (p *roundRobin) pick() *consumer {
 		}
 	}
 	return nil
+}
+
+func (p *roundRobin) joined() {}
+
+func anyOf(s *subscription, usable func(*consumer) bool) bool {
+	for _, c := range s.consumers {
+		if usable(c) {
+			return true
+		}
+	}
+	return false
 }
 
 // reading is what a reliable subscription asks of a consumer: messages for one that never opens its stream would lie in its outbox

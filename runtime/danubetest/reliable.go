@@ -6,13 +6,14 @@ import (
 	"time"
 )
 
-// reliable is the dispatcher of Exclusive, Failover and Shared subscriptions of reliable topics.
+// reliable is the dispatcher of reliable topics.
 //
 // At most window messages are in flight. Each is in one state: queued and sent ones stand in sent, oldest first, ready ones in
-// ready, by offset, waiting ones in waiting, by time. One timer stands for the earliest of all deadlines; it may fire early, never
+// ready, by offset, waiting ones in waiting, by time; held ones stand behind the one of their key. One timer stands for the earliest of all deadlines; it may fire early, never
 // late. No work is done while nothing happens.
 type reliable struct {
 	sub    *subscription
+	keys   *byKey // on Key-Shared, else nil
 	window int
 	policy FailurePolicy
 
@@ -22,7 +23,7 @@ type reliable struct {
 	sent      list.List // queued and sent, by the time at which the ack timeout began
 	ready     pile
 	waiting   pile
-	exhausted int // stopped here by the policy Block
+	exhausted int // how many the policy Block holds
 
 	timer   *time.Timer
 	armed   time.Time // when timer fires; zero when it is not running
@@ -40,22 +41,33 @@ func newReliable(sub *subscription, from position) *reliable {
 		ready:    pile{less: byOffset},
 		waiting:  pile{less: byDue},
 	}
+	r.keys, _ = sub.pick.(*byKey)
 	for _, offset := range from.unacked {
-		heap.Push(&r.ready, r.admit(offset))
+		if d := r.admit(offset); d.state == stateReady {
+			heap.Push(&r.ready, d)
+		}
 	}
 	return r
 }
 
 func (r *reliable) published() { r.dispatch() }
 
-// opened delivers again what an earlier stream of c had taken.
-func (r *reliable) opened(c *consumer) { r.lost(c) }
+// opened delivers again what an earlier stream of c had taken, and what nobody else could take.
+func (r *reliable) opened(c *consumer) {
+	r.sub.pick.joined()
+	for e := r.order.Front(); e != nil; e = e.Next() {
+		if d := e.Value.(*delivery); d.state == stateParked {
+			r.makeReady(d)
+		}
+	}
+	r.lost(c)
+}
 
 // lost makes everything that c had in flight ready at once, whatever it was waiting for.
 func (r *reliable) lost(c *consumer) {
 	c.outbox = fifo[*delivery]{}
 	for e := r.order.Front(); e != nil; e = e.Next() {
-		if d := e.Value.(*delivery); d.to == c && d.state != stateExhausted {
+		if d := e.Value.(*delivery); d.to == c && d.state != stateExhausted && d.state != stateDying {
 			r.makeReady(d)
 		}
 	}
@@ -94,8 +106,7 @@ func (r *reliable) configure(window int, policy FailurePolicy) {
 	for e := r.order.Front(); e != nil; {
 		d := e.Value.(*delivery)
 		e = e.Next() // remove may take d out of the list
-		if d.state == stateExhausted && r.exhausted > 0 {
-			r.exhausted--
+		if d.state == stateExhausted {
 			r.fail(d, 0, d.reason, time.Now())
 		}
 	}
@@ -133,30 +144,48 @@ func (r *reliable) stop() {
 // dispatch hands over all that can be handed over, what was delivered before first.
 func (r *reliable) dispatch() {
 	now := time.Now()
-	for r.ready.Len() > 0 {
-		c := r.sub.pick.pick()
-		if c == nil {
-			break
-		}
-		r.queue(heap.Pop(&r.ready).(*delivery), c, now)
+	for r.ready.Len() > 0 && r.sub.pick.any() {
+		r.place(heap.Pop(&r.ready).(*delivery), now)
 	}
-	for r.ready.Len() == 0 && r.exhausted == 0 && len(r.inFlight) < r.window && r.next < r.sub.topic.head {
-		c := r.sub.pick.pick()
-		if c == nil {
-			break
-		}
+	for r.canRead() {
+		d := r.admit(r.next)
 		r.next++
-		r.queue(r.admit(r.next-1), c, now)
+		if d.state == stateReady {
+			r.place(d, now)
+		}
 	}
 	r.arm()
 }
 
-// admit reads a message into the window.
+// canRead says whether a new message may be handed over: those that come again go first, and Block stops all but Key-Shared.
+func (r *reliable) canRead() bool {
+	return r.next < r.sub.topic.head && len(r.inFlight) < r.window && r.ready.Len() == 0 &&
+		(r.exhausted == 0 || r.keys != nil) && r.sub.pick.any()
+}
+
+// admit reads a message into the window. It comes out ready, or on Key-Shared held behind another one.
 func (r *reliable) admit(offset uint64) *delivery {
 	d := &delivery{stored: r.sub.topic.log.read(offset)}
 	r.inFlight[offset] = d
 	d.inOrder = r.order.PushBack(d)
+	if r.keys != nil {
+		r.keys.enter(d)
+	}
 	return d
+}
+
+// place finds a consumer for d, which is in no pile. What no filter lets through is passed over, as on the real broker.
+func (r *reliable) place(d *delivery, now time.Time) {
+	c := r.sub.pick.pick(d.msg)
+	switch {
+	case c != nil:
+		r.queue(d, c, now)
+	case r.keys != nil && !r.keys.wanted(d.msg):
+		d.state = stateParked
+		r.remove(d)
+	default:
+		d.state = stateParked
+	}
 }
 
 // queue puts d into the outbox of c. The ack timeout runs from here, so that a consumer that does not read loses it again.
@@ -175,6 +204,8 @@ func (r *reliable) unlink(d *delivery) {
 		heap.Remove(&r.ready, d.inPile)
 	case stateWaiting:
 		heap.Remove(&r.waiting, d.inPile)
+	case stateExhausted:
+		r.exhausted--
 	}
 }
 
@@ -183,6 +214,13 @@ func (r *reliable) remove(d *delivery) {
 	r.unlink(d)
 	r.order.Remove(d.inOrder)
 	delete(r.inFlight, d.offset)
+	if r.keys == nil || d.state == stateHeld {
+		return
+	}
+	if follower := r.keys.leave(d); follower != nil {
+		follower.state = stateReady
+		heap.Push(&r.ready, follower)
+	}
 }
 
 func (r *reliable) makeReady(d *delivery) {
@@ -220,11 +258,12 @@ func (r *reliable) exhaust(d *delivery) {
 		return
 	}
 	r.unlink(d)
-	d.state = stateExhausted
 	if r.policy.Poison == Block {
+		d.state = stateExhausted
 		r.exhausted++
 		return
 	}
+	d.state = stateDying
 	t.broker.deadLetters.add(deadLetter{
 		topic: t, sub: r.sub, d: d, target: r.policy.DeadLetterTopic, done: func(err error) { r.deadLettered(d, err) },
 	})
@@ -235,7 +274,7 @@ const deadLetterRetry = 500 * time.Millisecond
 
 // deadLettered is called with the topic locked when the copy of d was published, or could not be.
 func (r *reliable) deadLettered(d *delivery, err error) {
-	if r.stopped || r.inFlight[d.offset] != d || d.state != stateExhausted {
+	if r.stopped || r.inFlight[d.offset] != d || d.state != stateDying {
 		return
 	}
 	if err != nil {

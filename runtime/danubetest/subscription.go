@@ -51,7 +51,7 @@ func (s *subscription) choose(kind danubepb.ConsumerRequest_SubscriptionType) er
 	case shared:
 		s.pick = &roundRobin{sub: s, usable: usable}
 	case keyShared:
-		return status.Error(codes.Unimplemented, "this broker does not serve Key-Shared subscriptions")
+		s.pick = newByKey(s, usable)
 	default:
 		return status.Errorf(codes.PermissionDenied, "unknown subscription type %d", kind)
 	}
