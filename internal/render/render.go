@@ -9,9 +9,9 @@ import (
 	"go/format"
 	"io/fs"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
-	"text/template"
 
 	"github.com/danube-messaging/danube-connect-go/internal/catalog"
 	"github.com/danube-messaging/danube-connect-go/internal/question"
@@ -28,24 +28,18 @@ type Input struct {
 	Runtime Runtime
 }
 
-// Data is what templates see: one flat struct, so that they substitute and never compute.
-type Data struct {
-	Kind           string // sink or source
-	System         string // http, mongodb, … or blank
-	Title          string // the system's name in prose
-	Module         string // module path
-	Name           string // last element of the module path: binary and connector_name
-	Topic          string // /namespace/name
-	Subscription   string // the same as Name
-	RuntimeVersion string // v0.1.0
-}
-
-func (in Input) data() Data {
+// Fields are what a template may name, as {{.Name}}: flat texts, computed before, so that templates substitute and never compute.
+func (in Input) fields() map[string]string {
 	name := question.Name(in.Module)
-	return Data{
-		Kind: in.Entry.Kind, System: in.Entry.System, Title: in.Entry.Title,
-		Module: in.Module, Name: name, Topic: in.Topic, Subscription: name,
-		RuntimeVersion: in.Runtime.Version,
+	return map[string]string{
+		"Kind":           in.Entry.Kind,   // sink or source
+		"System":         in.Entry.System, // http, mongodb, … or blank
+		"Title":          in.Entry.Title,  // the system's name in prose
+		"Module":         in.Module,       // module path
+		"Name":           name,            // last element of the module path: binary and connector_name
+		"Topic":          in.Topic,        // /namespace/name
+		"Subscription":   name,
+		"RuntimeVersion": in.Runtime.Version, // v0.1.0
 	}
 }
 
@@ -55,12 +49,15 @@ func Render(templates fs.FS, in Input) (Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	data := in.data()
+	fields := in.fields()
 	tree := make(Tree, 0, len(sources))
 	for out, src := range sources {
-		text, err := execute(templates, src.path, data)
+		text, err := fs.ReadFile(templates, src.path)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("read template: %w", err)
+		}
+		if text, err = substitute(text, fields); err != nil {
+			return nil, fmt.Errorf("%s: %w", src.path, err)
 		}
 		if text, err = finish(out, text, in.Runtime); err != nil {
 			return nil, fmt.Errorf("%s: %w", src.path, err)
@@ -112,23 +109,25 @@ func collect(templates fs.FS, e catalog.Entry) (map[string]source, error) {
 	return sources, nil
 }
 
-func execute(templates fs.FS, name string, data Data) ([]byte, error) {
-	text, err := fs.ReadFile(templates, name)
-	if err != nil {
-		return nil, err
+// field is the whole template language. Package text/template would take every pair of braces for its own, and they are part of Go's
+// composite literals, of workflows, of release configurations and of dashboards.
+var field = regexp.MustCompile(`\{\{\.([A-Za-z]+)\}\}`)
+
+// substitute replaces each {{.Field}} and leaves all else as it is. A field that does not exist is an error.
+func substitute(text []byte, fields map[string]string) ([]byte, error) {
+	var unknown []string
+	out := field.ReplaceAllFunc(text, func(match []byte) []byte {
+		name := string(match[len("{{.") : len(match)-len("}}")])
+		value, ok := fields[name]
+		if !ok {
+			unknown = append(unknown, name)
+		}
+		return []byte(value)
+	})
+	if len(unknown) > 0 {
+		return nil, fmt.Errorf("no such field: {{.%s}}", strings.Join(unknown, "}}, {{."))
 	}
-	if !bytes.Contains(text, []byte("{{")) {
-		return text, nil
-	}
-	t, err := template.New(name).Option("missingkey=error").Parse(string(text))
-	if err != nil {
-		return nil, fmt.Errorf("parse template: %w", err)
-	}
-	var b bytes.Buffer
-	if err := t.Execute(&b, data); err != nil {
-		return nil, fmt.Errorf("render template: %w", err)
-	}
-	return b.Bytes(), nil
+	return out, nil
 }
 
 // finish does what depends on the kind of file. Go files are checked, never repaired: what you read in a template is what is
