@@ -74,12 +74,12 @@ func (p *Plan) applyWhole(d disk) (err error) {
 		}
 	}
 	if err := d.rename(stage, p.Dir); err != nil {
-		if p.state == dirEmpty {
-			err = errors.Join(err, d.mkdir(p.Dir))
-		}
-		return err
+		return errors.Join(err, p.comeBack(d))
 	}
-	return d.sync(parent)
+	if err := d.sync(parent); err != nil {
+		return errors.Join(err, d.rename(p.Dir, stage), p.comeBack(d))
+	}
+	return nil
 }
 
 func wholeStage(dir string) string {
@@ -104,6 +104,14 @@ func (p *Plan) giveWay(d disk, stage string) (done bool, err error) {
 		return false, p.applyInPlace(d)
 	}
 	return true, nil
+}
+
+// comeBack makes the empty target again that gave way.
+func (p *Plan) comeBack(d disk) error {
+	if p.state != dirEmpty {
+		return nil
+	}
+	return d.mkdir(p.Dir)
 }
 
 // stageFiles writes files below stage and flushes them and their directories.

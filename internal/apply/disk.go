@@ -96,6 +96,13 @@ func (d disk) removeAll(dir string) error {
 	return os.RemoveAll(dir)
 }
 
+// discard removes what nobody needs any more. What cannot be removed now the next run removes.
+func (d disk) discard(dir string) {
+	if d.step("discard "+dir) == nil {
+		os.RemoveAll(dir)
+	}
+}
+
 // sync makes the entries of a directory durable. Systems that cannot sync a directory do without.
 func (d disk) sync(dir string) error {
 	if err := d.step("sync " + dir); err != nil {

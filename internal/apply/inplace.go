@@ -47,11 +47,11 @@ func (p *Plan) applyInPlace(d disk) error {
 	if err != nil {
 		return errors.Join(err, rollBack(d, p.Dir))
 	}
-	// From here on nothing is undone any more: a stage without a journal is only rubbish.
 	if err := d.remove(filepath.Join(stage, journalName)); err != nil {
 		return errors.Join(err, rollBack(d, p.Dir))
 	}
-	return d.removeAll(stage)
+	d.discard(stage) // without a journal it is only rubbish, and the plan is carried out
+	return nil
 }
 
 // prepare fills the stage; the target is as before when it returns.
@@ -141,6 +141,8 @@ func (p *Plan) commit(d disk, stage string) error {
 			}
 		case OpOverwrite:
 			err = d.rename(staged, target)
+		default:
+			continue
 		}
 		if err != nil {
 			return err

@@ -3,6 +3,7 @@ package apply
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -42,6 +43,9 @@ func WithRecord(tree render.Tree, answers []byte) (render.Tree, error) {
 	return out, nil
 }
 
+// trailer is the number of zero bytes that end a tar file.
+const trailer = 1024
+
 // pack writes a tree as a tar file without times, owners or anything else that differs between machines.
 func pack(tree render.Tree) ([]byte, error) {
 	var b bytes.Buffer
@@ -63,6 +67,9 @@ func pack(tree render.Tree) ([]byte, error) {
 
 // ReadBase reads the snapshot that [WithRecord] made. The files' owners are not in it.
 func ReadBase(data []byte) (render.Tree, error) {
+	if !bytes.HasSuffix(data, make([]byte, trailer)) {
+		return nil, errors.New("read base snapshot: its end is missing") // the tar reader may take a cut for the end
+	}
 	var tree render.Tree
 	r := tar.NewReader(bytes.NewReader(data))
 	for {
