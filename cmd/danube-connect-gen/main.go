@@ -59,6 +59,10 @@ func newRootCmd(io streams, b build, gen *scaffold.Generator) *cobra.Command {
 	root.AddCommand(
 		newNewCmd(io, b, gen),
 		newListCmd(io, gen),
+		newBrokerCmd(io),
+		newProduceCmd(io),
+		newConsumeCmd(io),
+		newTopicsCmd(io),
 		newVersionCmd(io, b),
 		newManCmd(),
 	)
