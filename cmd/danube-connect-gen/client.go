@@ -26,7 +26,7 @@ func (o *clientOptions) addFlags(cmd *cobra.Command) {
 // client connects when it is first used.
 func (o *clientOptions) client(what string) (*danube.Client, error) {
 	if err := danube.CheckTopic(o.topic); err != nil {
-		return nil, badInput(what, err, "write /namespace/name, such as /default/events")
+		return nil, badInput(what, err, "")
 	}
 	c, err := danube.New(o.broker)
 	if err != nil {

@@ -52,7 +52,7 @@ func newConsumeCmd(io streams) *cobra.Command {
 func consumeRun(ctx context.Context, s streams, opts consumeOptions) error {
 	var kind danube.SubscriptionType
 	if err := kind.UnmarshalText([]byte(opts.kind)); err != nil {
-		return badInput("consume", fmt.Errorf("--type: %w", err), "write exclusive, shared, failover or key_shared")
+		return badInput("consume", fmt.Errorf("--type: %w", err), "")
 	}
 	client, err := opts.client("consume")
 	if err != nil {

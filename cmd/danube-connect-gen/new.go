@@ -74,11 +74,13 @@ func newNewCmd(io streams, b build, gen *scaffold.Generator) *cobra.Command {
 	if err := f.MarkHidden("runtime-replace"); err != nil {
 		panic(err) // the flag is defined on the line above
 	}
-	cmd.MarkFlagsMutuallyExclusive("force", "skip")
 	return cmd
 }
 
 func newRun(io streams, b build, gen *scaffold.Generator, opts newOptions) error {
+	if opts.force && opts.skip {
+		return badInput("new", errors.New("--force and --skip exclude each other"), "give one of them")
+	}
 	qs := gen.Questions()
 	answers, err := question.Complete(qs, opts.answers)
 	if err != nil {
