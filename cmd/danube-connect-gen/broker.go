@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/danube-messaging/danube-connect-go/runtime/danubetest"
+)
+
+// Where a Danube broker listens by default.
+const (
+	defaultBroker = "127.0.0.1:6650"
+	defaultAdmin  = "127.0.0.1:50051"
+)
+
+type brokerOptions struct {
+	listen string // host:port for clients
+	admin  string // host:port for administrators; empty for none
+	window int    // unacknowledged messages of one subscription
+}
+
+func newBrokerCmd(io streams) *cobra.Command {
+	var opts brokerOptions
+	cmd := &cobra.Command{
+		Use:   "broker",
+		Short: "Run a Danube broker for development, in memory",
+		Long: "Run a Danube broker for development. It speaks the wire protocol of the real one and keeps everything in memory: what is\n" +
+			"not read when it ends is gone. SIGINT and SIGTERM end it.",
+		Example: "  danube-connect-gen broker\n" +
+			"  danube-connect-gen broker --listen 127.0.0.1:7650 --admin-listen 127.0.0.1:0",
+		Args: atMost(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := untilSignal(cmd.Context())
+			defer stop()
+			return brokerRun(ctx, io, opts)
+		},
+	}
+	cmd.Flags().StringVar(&opts.listen, "listen", defaultBroker, "`HOST:PORT` for clients; port 0 takes a free one")
+	cmd.Flags().StringVar(&opts.admin, "admin-listen", defaultAdmin, "`HOST:PORT` of the admin API; empty for none")
+	cmd.Flags().IntVar(&opts.window, "window", 10, "how many messages of a subscription may wait for their acknowledgement, 1 to 10000")
+	return cmd
+}
+
+// untilSignal ends the context when the process is asked to stop.
+func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+}
+
+func brokerRun(ctx context.Context, io streams, opts brokerOptions) (err error) {
+	log := slog.New(slog.NewTextHandler(io.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	b, err := danubetest.New(danubetest.Window(opts.window), danubetest.Logger(log))
+	if err != nil {
+		return badInput("broker", err, "see danube-connect-gen broker --help")
+	}
+	client, err := listen(opts.listen, "--listen")
+	if err != nil {
+		return err
+	}
+	var admin net.Listener
+	if opts.admin != "" {
+		if admin, err = listen(opts.admin, "--admin-listen"); err != nil {
+			return errors.Join(err, client.Close())
+		}
+	}
+	if err := b.Serve(client, admin); err != nil {
+		return err
+	}
+	defer b.Close()
+	fmt.Fprintf(io.out, "broker ready: %s\n", b.URL())
+	if admin != nil {
+		fmt.Fprintf(io.out, "admin API:    %s\n", b.AdminURL())
+	}
+	fmt.Fprintln(io.out, "everything is kept in memory only; Ctrl-C ends it")
+	<-ctx.Done()
+	fmt.Fprintln(io.out, "broker ended")
+	return nil
+}
+
+func listen(address, flag string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	var wrong *net.AddrError
+	switch {
+	case errors.As(err, &wrong):
+		return nil, badInput("broker", fmt.Errorf("%s: %w", flag, err), "write HOST:PORT, such as "+defaultBroker)
+	case err != nil:
+		return nil, &failure{
+			exit: exitEnvironment, code: "cannot_listen", what: "broker", err: fmt.Errorf("%s: %w", flag, err),
+			mend: "choose another " + flag + ", or end what listens there",
+		}
+	}
+	return l, nil
+}
