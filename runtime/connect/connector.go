@@ -118,7 +118,7 @@ func (c sinkConfig) targets(routes []sinkRoute) ([]SinkRoute, []error) {
 		}
 		seen[r.From] = true
 		setDefault(&r.Subscription, c.Subscription)
-		out = append(out, SinkRoute{From: r.From, To: r.To, Subscription: r.Subscription, Type: r.Type})
+		out = append(out, SinkRoute(r))
 	}
 	return out, errs
 }

@@ -28,7 +28,7 @@ type config struct {
 	Port    uint16            `toml:"port" env:"PORT" default:"9090" doc:"The port."`
 	Headers map[string]string `toml:"headers" doc:"Headers."`
 	Routes  []route           `toml:"routes" alias:"topic_mappings" doc:"One per topic."`
-	hidden  string
+	Hidden  string            `toml:"-"`
 }
 
 type route struct {
@@ -150,7 +150,7 @@ func TestDocsHaveARowForEachOption(t *testing.T) {
 	require.Contains(t, docs, "| `paths` | list of strings | `a,b` | `PATHS` | Files \\| folders. |\n")
 	require.Contains(t, docs, "| `routes[].from` | string | required |  | Topic to read. |\n")
 	require.Contains(t, docs, "| `retry.max` | integer | `3` | `MAX_RETRIES` | Most tries. |\n")
-	require.NotContains(t, docs, "hidden")
+	require.NotContains(t, docs, "Hidden")
 }
 
 func TestSchemaDescribesTheSameOptions(t *testing.T) {
