@@ -70,7 +70,7 @@ func sinkConnector[C any](name string, open func(context.Context, C) (Sink, erro
 			if err != nil {
 				return nil, unknown, err
 			}
-			targets, errs := core.targets(routes.Routes)
+			targets, errs := core.targets(name, routes.Routes)
 			errs = append(errs, core.check()...)
 			errs = append(errs, core.DeadLetter.check()...)
 			if core.AckTimeout <= 0 {
@@ -97,24 +97,26 @@ func describeRoutes(routes []SinkRoute, name string) string {
 	return strings.Join(parts, ", ")
 }
 
-// targets are the routes to run: those of the table, or the one topic at the root.
-func (c sinkConfig) targets(routes []sinkRoute) ([]SinkRoute, []error) {
+// targets are the routes to run: those of the table named table, or the one topic at the root.
+func (c sinkConfig) targets(table string, routes []sinkRoute) ([]SinkRoute, []error) {
 	var errs problems
-	if c.Topic != "" {
-		if len(routes) > 0 {
-			errs.addf("source_topic", "is set beside routes; write it as one of the routes")
-		}
+	place := func(int) string { return "source_topic" }
+	switch {
+	case c.Topic != "" && len(routes) > 0:
+		errs.addf("source_topic", "is set beside %s.routes; write it as one of them", table)
+	case c.Topic != "":
 		routes = []sinkRoute{{From: c.Topic, Type: c.Type}}
-	}
-	if len(routes) == 0 {
+	case len(routes) == 0:
 		errs.addf("source_topic", `is missing; set source_topic = "/default/events" or the environment variable DANUBE_TOPIC`)
+	default:
+		place = func(i int) string { return fmt.Sprintf("%s.routes[%d].from", table, i) }
 	}
 	seen := make(map[string]bool)
 	var out []SinkRoute
-	for _, r := range routes {
-		errs.add("route", danube.CheckTopic(r.From))
+	for i, r := range routes {
+		errs.add(place(i), danube.CheckTopic(r.From))
 		if seen[r.From] {
-			errs.addf("route", "topic %s has two routes; run a second connector for the second target", r.From)
+			errs.addf(place(i), "%s has a route already; run a second connector for the second target", r.From)
 		}
 		seen[r.From] = true
 		setDefault(&r.Subscription, c.Subscription)

@@ -1,6 +1,7 @@
 package connect
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,7 +25,7 @@ type metrics struct {
 
 const namespace = "danube_connector"
 
-func newMetrics(reg prometheus.Registerer, connector, topic string) *metrics {
+func newMetrics(reg prometheus.Registerer, connector, topic string) (*metrics, error) {
 	labels := prometheus.Labels{"connector": connector, "topic": topic}
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help, ConstLabels: labels})
@@ -45,17 +46,26 @@ func newMetrics(reg prometheus.Registerer, connector, topic string) *metrics {
 		batchSize: histogram("batch_size", "Records in a batch.", prometheus.ExponentialBuckets(1, 4, 8)),
 		endToEnd:  histogram("e2e_seconds", "From the publish time to the end of the write.", prometheus.ExponentialBuckets(0.001, 4, 10)),
 	}
-	reg.MustRegister(m.processed, m.retried, m.letters, m.failures, m.duration, m.batchSize, m.endToEnd)
-	return m
+	return m, register(reg, m.processed, m.retried, m.letters, m.failures, m.duration, m.batchSize, m.endToEnd)
+}
+
+// register fails when a pipeline of the same connector and topic has registered before.
+func register(reg prometheus.Registerer, all ...prometheus.Collector) error {
+	for _, c := range all {
+		if err := reg.Register(c); err != nil {
+			return fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	return nil
 }
 
 // watchConsumer adds what the consumer counts itself.
-func (m *metrics) watchConsumer(reg prometheus.Registerer, c *danube.Consumer) {
+func (m *metrics) watchConsumer(reg prometheus.Registerer, c *danube.Consumer) error {
 	counter := func(name, help string, get func(danube.Stats) uint64) prometheus.Collector {
 		return prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help, ConstLabels: m.labels},
 			func() float64 { return float64(get(c.Stats())) })
 	}
-	reg.MustRegister(
+	return register(reg,
 		counter("messages_received_total", "Messages from the broker, repeated ones included.", func(s danube.Stats) uint64 { return s.Received }),
 		counter("messages_repeated_total", "Messages that came again while they were in hand.", func(s danube.Stats) uint64 { return s.Repeated }),
 		counter("acks_confirmed_total", "Acknowledgements that the broker confirmed.", func(s danube.Stats) uint64 { return s.Confirmed }),

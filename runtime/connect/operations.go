@@ -49,6 +49,15 @@ func (o *operations) serve(host string, port uint16) error {
 	if err != nil {
 		return fmt.Errorf("open the port of /metrics and /health: %w; choose another with processing.metrics_port, 0 for none", err)
 	}
+	o.server = &http.Server{Handler: o.handler(), ReadHeaderTimeout: readyTimeout}
+	go func() {
+		defer close(o.done)
+		_ = o.server.Serve(listener) // ends with ErrServerClosed
+	}()
+	return nil
+}
+
+func (o *operations) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(o.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { answer(w, o.health.Live()) })
@@ -57,12 +66,7 @@ func (o *operations) serve(host string, port uint16) error {
 		defer cancel()
 		answer(w, o.health.Ready(ctx))
 	})
-	o.server = &http.Server{Handler: mux, ReadHeaderTimeout: readyTimeout}
-	go func() {
-		defer close(o.done)
-		_ = o.server.Serve(listener) // ends with ErrServerClosed
-	}()
-	return nil
+	return mux
 }
 
 func answer(w http.ResponseWriter, err error) {

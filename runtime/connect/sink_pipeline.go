@@ -90,6 +90,15 @@ type sinkPipeline struct {
 }
 
 func newSinkPipeline(s *SinkSettings, r SinkRoute, client *danube.Client, open func(context.Context) (Sink, error)) (*sinkPipeline, error) {
+	letters, err := newDeadLetters(s, r, client)
+	if err != nil {
+		return nil, err
+	}
+	metrics, err := newMetrics(s.Metrics, s.Name, r.From)
+	if err != nil {
+		return nil, err
+	}
+	letters.count = metrics.letters.Inc
 	consumer, err := client.NewConsumer(danube.ConsumerSettings{
 		Topic: r.From, Subscription: r.Subscription, Name: consumerName(s.Name, r), Type: r.Type, CreateTopic: s.CreateTopic,
 	})
@@ -97,14 +106,6 @@ func newSinkPipeline(s *SinkSettings, r SinkRoute, client *danube.Client, open f
 		return nil, err
 	}
 	p := &sinkPipeline{settings: s, route: r, consumer: consumer, log: s.Log.With(zap.String("topic", r.From))}
-	letters, err := newDeadLetters(s, r, client)
-	if err != nil {
-		consumer.Close()
-		return nil, err
-	}
-	metrics := newMetrics(s.Metrics, s.Name, r.From)
-	metrics.watchConsumer(s.Metrics, consumer)
-	letters.count = metrics.letters.Inc
 	window := new(window)
 	for i := range s.Workers {
 		p.workers = append(p.workers, &sinkWorker{
@@ -118,6 +119,10 @@ func newSinkPipeline(s *SinkSettings, r SinkRoute, client *danube.Client, open f
 	}
 	s.Health.Watch("broker", func(context.Context) error { return consumer.Health() })
 	s.Health.Watch("target", p.targetHealth)
+	if err := metrics.watchConsumer(s.Metrics, consumer); err != nil {
+		consumer.Close()
+		return nil, err
+	}
 	return p, nil
 }
 

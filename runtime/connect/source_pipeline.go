@@ -54,7 +54,11 @@ func StreamSource(ctx context.Context, s SourceSettings, open func(context.Conte
 		return err
 	}
 	defer client.Close()
-	p := &sourcePipeline{settings: &s, client: client, metrics: newMetrics(s.Metrics, s.Name, s.Topic), producers: make(map[string]*danube.Producer)}
+	metrics, err := newMetrics(s.Metrics, s.Name, s.Topic)
+	if err != nil {
+		return err
+	}
+	p := &sourcePipeline{settings: &s, client: client, metrics: metrics, producers: make(map[string]*danube.Producer)}
 	s.Health.Watch("broker", func(context.Context) error { return p.brokerHealth() })
 	s.Health.Watch("source", p.sourceHealth)
 	err = p.run(ctx, from, open)
