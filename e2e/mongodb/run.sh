@@ -6,6 +6,9 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 jars=${E2E_CACHE:-$here/../../.tmp/e2e}/mongodb
 
+for tool in java mvn; do
+	command -v "$tool" >/dev/null || { echo "$tool is missing; on Debian: apt-get install -y default-jdk-headless maven" >&2; exit 1; }
+done
 if [ ! -e "$jars/complete" ]; then
 	mkdir -p "$jars"
 	mvn -q -B -Dstyle.color=never -f "$here/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$jars" >&2
