@@ -32,6 +32,7 @@ type prompter struct {
 	streams
 	accessible bool // without redrawing the screen
 	lines      *lineReader
+	keyboard   *keyboard // nil until the first form
 }
 
 func newPrompter(io streams, accessible bool) *prompter {
@@ -127,12 +128,18 @@ func (p *prompter) confirm(title string) error {
 // run shows a form of one field.
 func (p *prompter) run(field huh.Field) error {
 	form := huh.NewForm(huh.NewGroup(field)).WithOutput(p.out)
-	if p.accessible {
-		form.WithAccessible(true).WithInput(p.lines)
+	show := func(keys io.Reader) error { return form.WithInput(keys).Run() }
+	var err error
+	if terminal, ok := p.in.(*os.File); ok && !p.accessible {
+		if p.keyboard == nil {
+			p.keyboard = newKeyboard(terminal)
+		}
+		err = p.keyboard.with(show)
 	} else {
-		form.WithInput(p.in)
+		form.WithAccessible(true)
+		err = show(p.lines)
 	}
-	switch err := form.Run(); {
+	switch {
 	case errors.Is(err, huh.ErrUserAborted):
 		return errCancelled
 	case err != nil:
