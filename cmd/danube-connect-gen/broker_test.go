@@ -41,7 +41,7 @@ func TestBrokerServesUntilInterrupted(t *testing.T) {
 
 	lines := bufio.NewScanner(stdout)
 	next := func(prefix string) string {
-		require.True(t, lines.Scan(), "the broker ended: %s", stderr.String())
+		require.True(t, lines.Scan(), "the broker ended before it said %q", prefix)
 		require.True(t, strings.HasPrefix(lines.Text(), prefix), lines.Text())
 		return strings.TrimSpace(strings.TrimPrefix(lines.Text(), prefix))
 	}

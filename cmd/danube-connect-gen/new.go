@@ -97,11 +97,11 @@ func newRun(io streams, b build, gen *scaffold.Generator, opts newOptions) error
 		}
 		asked = true
 	}
-	plan, tree, err := planNew(b, gen, answers, opts)
+	out := newOutput{streams: io, opts: opts, answers: answers, command: question.Command(qs, answers)}
+	out.plan, out.tree, err = planNew(b, gen, answers, opts)
 	if err != nil {
-		return err
+		return out.withCommand(err, asked)
 	}
-	out := newOutput{streams: io, opts: opts, plan: plan, tree: tree, answers: answers, command: question.Command(qs, answers)}
 	if opts.dryRun {
 		return out.dryRun()
 	}
@@ -113,8 +113,8 @@ func newRun(io streams, b build, gen *scaffold.Generator, opts newOptions) error
 			return err
 		}
 	}
-	if err := plan.Apply(); err != nil {
-		return notWritable(answers[question.Dir], err)
+	if err := out.plan.Apply(); err != nil {
+		return out.withCommand(notWritable(answers[question.Dir], err), asked)
 	}
 	return out.done(asked)
 }

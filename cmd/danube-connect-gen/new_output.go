@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -54,7 +55,9 @@ func (o newOutput) dryRun() error {
 
 // preview lists every file with what happens to it.
 func (o newOutput) preview() error {
-	fmt.Fprintf(o.out, "%s: %d files, %s\n", o.answers[question.Dir], len(o.tree), size(o.tree.Size()))
+	a := o.answers
+	fmt.Fprintf(o.out, "%s: %s %s, topic %s, %d files, %s\n",
+		a[question.Dir], a[question.Kind], a[question.System], a[question.Topic], len(o.tree), size(o.tree.Size()))
 	w := tabwriter.NewWriter(o.out, 0, 0, 2, ' ', 0)
 	for _, a := range o.plan.Actions {
 		fmt.Fprintf(w, "  %s\t%s\t%s\n", a.Op, a.Path, size(a.Size))
@@ -102,6 +105,15 @@ func (o newOutput) done(asked bool) error {
 		fmt.Fprintf(o.out, "the same without questions:\n  %s\n", o.command)
 	}
 	return nil
+}
+
+// withCommand adds the equivalent command to a failure, so that what was typed into the wizard is not lost.
+func (o newOutput) withCommand(err error, asked bool) error {
+	var f *failure
+	if asked && errors.As(err, &f) {
+		f.detail = append(f.detail, "the same without questions: "+o.command)
+	}
+	return err
 }
 
 // counts tells how many files there are, and what became of them where they were not all created.

@@ -30,23 +30,35 @@ var errCancelled = &failure{
 // A prompter asks a person.
 type prompter struct {
 	streams
-	accessible bool // line by line instead of on pages
+	accessible bool // without redrawing the screen
 	lines      *lineReader
+	keyboard   *keyboard // nil until the first form
 }
 
 func newPrompter(io streams, accessible bool) *prompter {
 	return &prompter{streams: io, accessible: accessible, lines: &lineReader{r: bufio.NewReader(io.in)}}
 }
 
-// ask completes answers by asking for all that are not given.
+// ask completes answers by asking for all that are not given, one after the other, because what can be answered depends on the
+// answers before.
 func (p *prompter) ask(qs []question.Question, given question.Answers) (question.Answers, error) {
 	answers := maps.Clone(given)
-	how := p.askOnPages
-	if p.accessible {
-		how = p.askInTurn
-	}
-	if err := how(qs, answers); err != nil {
-		return nil, err
+	for _, q := range qs {
+		if answers[q.Key] != "" {
+			continue
+		}
+		var value string
+		if err := p.run(p.field(q, answers, &value)); err != nil {
+			return nil, err
+		}
+		value = strings.TrimSpace(value)
+		if value == "" && q.Default != nil {
+			value = q.Default(answers)
+		}
+		answers[q.Key] = value
+		if !p.accessible { // the form has cleared its place on the screen
+			fmt.Fprintf(p.out, "%-*s  %s\n", widest(qs), q.Title, value)
+		}
 	}
 	answers, err := question.Complete(qs, answers)
 	if err != nil {
@@ -55,109 +67,40 @@ func (p *prompter) ask(qs []question.Question, given question.Answers) (question
 	return answers, nil
 }
 
-// confirm asks whether to go on.
-func (p *prompter) confirm(title string) error {
-	yes := true
-	field := huh.NewConfirm().Title(title).Affirmative("Yes").Negative("No").Value(&yes)
-	if err := p.run(huh.NewGroup(field)); err != nil {
-		return err
-	}
-	if !yes {
-		return errCancelled
-	}
-	return nil
-}
-
-// run shows one form.
-func (p *prompter) run(groups ...*huh.Group) error {
-	form := huh.NewForm(groups...).WithOutput(p.out)
-	if p.accessible {
-		form.WithAccessible(true).WithInput(p.lines)
-	} else {
-		form.WithInput(p.in)
-	}
-	switch err := form.Run(); {
-	case errors.Is(err, huh.ErrUserAborted):
-		return errCancelled
-	case err != nil:
-		return fmt.Errorf("ask: %w", err)
-	case p.lines.ended:
-		return errCancelled // an accessible form takes the end of its input for an answer
-	}
-	return nil
-}
-
-// askOnPages shows forms that can be walked back and forth: first what is chosen, then what is typed.
-func (p *prompter) askOnPages(qs []question.Question, answers question.Answers) error {
-	values := map[question.Key]*string{}
-	current := func() question.Answers {
-		a := maps.Clone(answers)
-		for k, v := range values {
-			a[k] = *v
-		}
-		return a
-	}
-	var chosen, typed []huh.Field
+func widest(qs []question.Question) int {
+	n := 0
 	for _, q := range qs {
-		if answers[q.Key] != "" {
-			continue
-		}
-		values[q.Key] = new(string)
-		if q.Choices != nil {
-			chosen = append(chosen, selectField(q, values, current))
-		} else {
-			typed = append(typed, inputField(q, values, current))
-		}
+		n = max(n, len(q.Title))
 	}
-	var groups []*huh.Group
-	for _, fields := range [][]huh.Field{chosen, typed} {
-		if len(fields) > 0 {
-			groups = append(groups, huh.NewGroup(fields...))
-		}
-	}
-	if err := p.run(groups...); err != nil {
-		return err
-	}
-	for k, v := range values {
-		answers[k] = *v
-	}
-	return nil
+	return n
 }
 
-func selectField(q question.Question, values map[question.Key]*string, current func() question.Answers) huh.Field {
-	return huh.NewSelect[string]().
-		Title(q.Title).
-		OptionsFunc(func() []huh.Option[string] { return options(q, current()) }, values).
-		Value(values[q.Key])
-}
-
-// inputField takes a text. An empty one stands for the default, which is shown in its place.
-func inputField(q question.Question, values map[question.Key]*string, current func() question.Answers) huh.Field {
-	placeholder := func() string {
-		if q.Default == nil {
-			return q.Example
-		}
-		return q.Default(current())
+// field is the form's part for one question.
+func (p *prompter) field(q question.Question, answers question.Answers, value *string) huh.Field {
+	if q.Choices != nil {
+		options := options(q.Choices(answers))
+		return huh.NewSelect[string]().Title(q.Title).Height(selectHeight(len(options))).Options(options...).Value(value)
 	}
-	return huh.NewInput().
-		Title(q.Title).
-		Description(q.Help).
-		PlaceholderFunc(placeholder, values).
-		Validate(checker(q, current)).
-		Value(values[q.Key])
-}
-
-func checker(q question.Question, current func() question.Answers) func(string) error {
-	return func(v string) error {
+	title, shown := q.Title, q.Example
+	if q.Default != nil {
+		shown = q.Default(answers)
+		if p.accessible {
+			title += " (empty: " + shown + ")"
+		}
+	}
+	check := func(v string) error {
 		if v == "" && q.Default != nil {
 			return nil
 		}
-		return q.Validate(current(), strings.TrimSpace(v))
+		return q.Validate(answers, strings.TrimSpace(v))
 	}
+	return huh.NewInput().Title(title).Description(q.Help).Placeholder(shown).Validate(check).Value(value)
 }
 
-func options(q question.Question, a question.Answers) []huh.Option[string] {
-	choices := q.Choices(a)
+// selectHeight is room for a title and the choices; more than ten are scrolled.
+func selectHeight(choices int) int { return 1 + min(choices, 10) }
+
+func options(choices []question.Choice) []huh.Option[string] {
 	width := 0
 	for _, c := range choices {
 		width = max(width, len(c.Value))
@@ -169,31 +112,40 @@ func options(q question.Question, a question.Answers) []huh.Option[string] {
 	return out
 }
 
-// askInTurn asks line by line, for screen readers and plain terminals.
-func (p *prompter) askInTurn(qs []question.Question, answers question.Answers) error {
-	for _, q := range qs {
-		if answers[q.Key] != "" {
-			continue
+// confirm asks whether to go on.
+func (p *prompter) confirm(title string) error {
+	yes := true
+	field := huh.NewConfirm().Title(title).Affirmative("Yes").Negative("No").Value(&yes)
+	if err := p.run(field); err != nil {
+		return err
+	}
+	if !yes {
+		return errCancelled
+	}
+	return nil
+}
+
+// run shows a form of one field.
+func (p *prompter) run(field huh.Field) error {
+	form := huh.NewForm(huh.NewGroup(field)).WithOutput(p.out)
+	show := func(keys io.Reader) error { return form.WithInput(keys).Run() }
+	var err error
+	if terminal, ok := p.in.(*os.File); ok && !p.accessible {
+		if p.keyboard == nil {
+			p.keyboard = newKeyboard(terminal)
 		}
-		current := func() question.Answers { return answers }
-		var value string
-		var field huh.Field
-		if q.Choices != nil {
-			field = huh.NewSelect[string]().Title(q.Title).Options(options(q, answers)...).Value(&value)
-		} else {
-			title := q.Title
-			if q.Default != nil {
-				title += " (empty: " + q.Default(answers) + ")"
-			}
-			field = huh.NewInput().Title(title).Validate(checker(q, current)).Value(&value)
-		}
-		if err := p.run(huh.NewGroup(field)); err != nil {
-			return err
-		}
-		if value == "" && q.Default != nil {
-			value = q.Default(answers)
-		}
-		answers[q.Key] = value
+		err = p.keyboard.with(show)
+	} else {
+		form.WithAccessible(true)
+		err = show(p.lines)
+	}
+	switch {
+	case errors.Is(err, huh.ErrUserAborted):
+		return errCancelled
+	case err != nil:
+		return fmt.Errorf("ask: %w", err)
+	case p.lines.ended:
+		return errCancelled // an accessible form takes the end of its input for an answer
 	}
 	return nil
 }

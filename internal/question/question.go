@@ -69,14 +69,14 @@ func Registry(cat *catalog.Catalog) []Question {
 	return []Question{
 		{
 			Key: Kind, Positional: true, Example: catalog.Sink,
-			Title:    "What kind of connector?",
+			Title:    "Kind of connector",
 			Help:     "Kind of connector: sink reads from Danube, source writes to it.",
 			Choices:  func(Answers) []Choice { return kinds(cat) },
 			Validate: func(_ Answers, v string) error { return cat.CheckKind(v) },
 		},
 		{
 			Key: System, Positional: true, Example: "http",
-			Title:   "Which system does it talk to?",
+			Title:   "External system",
 			Help:    "External system, as `danube-connect-gen list` shows them; blank is a start for your own.",
 			Choices: func(a Answers) []Choice { return systems(cat, a[Kind]) },
 			Validate: func(a Answers, v string) error {
@@ -86,20 +86,20 @@ func Registry(cat *catalog.Catalog) []Question {
 		},
 		{
 			Key: Module, Example: "example.com/you/hook",
-			Title:    "Go module path of the new repository?",
-			Help:     "Go module path of the new repository; its last element names the connector.",
+			Title:    "Go module path",
+			Help:     "Module path of the new repository; its last element names the connector.",
 			Validate: func(_ Answers, v string) error { return checkModule(v) },
 		},
 		{
 			Key: Dir, Transient: true, Example: "./hook",
-			Title:    "Which directory?",
+			Title:    "Directory",
 			Help:     "Directory to write to; it is made when it is not there.",
-			Default:  func(a Answers) string { return Name(a[Module]) },
+			Default:  func(a Answers) string { return defaultDir(a[Module]) },
 			Validate: func(_ Answers, v string) error { return checkDir(v) },
 		},
 		{
 			Key: Topic, Example: DefaultTopic,
-			Title:    "Which Danube topic?",
+			Title:    "Danube topic",
 			Help:     "Danube topic that a sink reads and a source writes, /namespace/name.",
 			Default:  func(Answers) string { return DefaultTopic },
 			Validate: func(_ Answers, v string) error { return checkTopic(v) },
@@ -143,7 +143,7 @@ var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*$`)
 
 func checkModule(v string) error {
 	if err := module.CheckPath(v); err != nil {
-		return fmt.Errorf("%q is not a Go module path (%s); write host/owner/name, such as example.com/you/hook", v, moduleFault(err))
+		return fmt.Errorf("%q is no Go module path (%s); write one like example.com/you/hook", v, moduleFault(err))
 	}
 	if name := Name(v); !namePattern.MatchString(name) {
 		return fmt.Errorf("%q: its last element %q becomes the connector's name; use letters, digits, - and _ there", v, name)
@@ -164,6 +164,14 @@ func checkTopic(v string) error {
 		return nil
 	}
 	return fmt.Errorf("%q is not a topic; write /namespace/name with letters, digits, - and _, such as %s", v, DefaultTopic)
+}
+
+// defaultDir is empty for a module that is not known yet.
+func defaultDir(modulePath string) string {
+	if modulePath == "" {
+		return ""
+	}
+	return Name(modulePath)
 }
 
 func checkDir(v string) error {

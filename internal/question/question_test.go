@@ -62,8 +62,8 @@ func TestCompleteRefusesWithTheMend(t *testing.T) {
 	}{
 		"kind":                 {question.Kind, "sinc", `KIND: unknown kind "sinc"`},
 		"system":               {question.System, "htp", `SYSTEM: unknown sink system "htp"`},
-		"module with a space":  {question.Module, "foo bar", `--module: "foo bar" is not a Go module path (invalid char ' '); write host/owner/name`},
-		"module without a dot": {question.Module, "acme/hook", `--module: "acme/hook" is not a Go module path (missing dot in first path element)`},
+		"module with a space":  {question.Module, "foo bar", `--module: "foo bar" is no Go module path (invalid char ' '); write one like example.com/you/hook`},
+		"module without a dot": {question.Module, "acme/hook", `--module: "acme/hook" is no Go module path (missing dot in first path element)`},
 		"module with upper":    {question.Module, "example.com/Hook.X", `its last element "Hook.X" becomes the connector's name`},
 		"module, trailing /":   {question.Module, "example.com/hook/", `(trailing slash)`},
 		"topic, one part":      {question.Topic, "events", `--topic: "events" is not a topic; write /namespace/name`},

@@ -20,24 +20,23 @@ import (
 func eachTemplate(t *testing.T, check func(t *testing.T, name string, text []byte)) {
 	t.Helper()
 	seen := 0
-	for _, root := range []string{"common", "sink", "source", "systems"} {
-		err := fs.WalkDir(templates.FS, root, func(p string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || path.Base(p) == "system.toml" {
-				return err
-			}
-			text, err := fs.ReadFile(templates.FS, p)
-			if err != nil {
-				return err
-			}
-			seen++
-			t.Run(p, func(t *testing.T) {
-				t.Parallel()
-				check(t, p, text)
-			})
-			return nil
+	err := fs.WalkDir(templates.FS, ".", func(p string, d fs.DirEntry, err error) error {
+		inLayer := strings.Contains(p, "/") // the package's own files lie beside the layers
+		if err != nil || d.IsDir() || !inLayer || path.Base(p) == "system.toml" {
+			return err
+		}
+		text, err := fs.ReadFile(templates.FS, p)
+		if err != nil {
+			return err
+		}
+		seen++
+		t.Run(p, func(t *testing.T) {
+			t.Parallel()
+			check(t, p, text)
 		})
-		require.NoError(t, err)
-	}
+		return nil
+	})
+	require.NoError(t, err)
 	require.Positive(t, seen)
 }
 
