@@ -3,7 +3,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 # Every module of the repository. Nested modules are invisible to ./... of the one above, so each target loops.
-MODULES := . runtime bench $(sort $(dir $(wildcard generated-examples/*/go.mod)))
+MODULES := . runtime $(sort $(patsubst %/go.mod,%,$(wildcard bench/go.mod generated-examples/*/go.mod)))
 # A workspace file around the checkout must not change what is built.
 export GOWORK := off
 
