@@ -49,6 +49,9 @@ func (s *source) place(c *content, matched map[fileID]found, now time.Time) {
 	switch {
 	case c.gone:
 	case c.stale:
+		if !ok {
+			f = beside(c)
+		}
 		s.replace(c, f, now)
 	case c.f != nil && ok:
 		c.follow(f, now.Add(s.cfg.RotateWait))
@@ -163,38 +166,49 @@ func (s *source) search(c *content, now time.Time) {
 	}
 }
 
+// beside finds the file of c next to the place where it was; zero: it is not there.
+func beside(c *content) found {
+	files, _ := siblings(filepath.Dir(c.at), filepath.Dir(c.path)) // a directory that cannot be read holds nothing for us
+	for _, f := range files {
+		if f.id == c.file {
+			return f
+		}
+	}
+	return found{}
+}
+
 // replace is for a file that holds other content than c: it was truncated, or deleted and its inode given to another file. What was
-// not read of c may stand in a copy that was made before; f, unless no pattern matches it any more, begins a new content.
+// not read of c may stand in a copy that was made before. F is the file, zero if it was not found.
 func (s *source) replace(c *content, f found, now time.Time) {
-	file, gen, blank := c.file, c.gen, c.untouched() && c.marks.head.n == 0
-	handle := c.f
+	file, gen, handle := c.file, c.gen, c.f
+	if c.untouched() && c.marks.head.n == 0 {
+		gen-- // nothing of c was ever there
+	}
+	path := f.path
+	if !s.paths.match(path) {
+		path = ""
+	}
+	if base := filepath.Base(c.path); related(base, filepath.Base(f.path)) && (now.Before(c.ending) || c.ending.IsZero() && !related(base, filepath.Base(c.at))) {
+		path = c.path // it was renamed just after that
+	}
 	c.f = nil
 	c.close()
-	switch {
-	case c.copyOf != nil:
-		s.discard(c)
-	case !s.moveToCopy(c, now):
-		if lost := c.size - c.offset; lost > 0 {
-			s.trouble.tell(fmt.Errorf("%s was truncated before its last %d bytes were read; they are lost, because no file beside it is a copy: let rotation rename the file, or leave the copy beside it uncompressed", c.path, lost))
-		}
-		s.discard(c)
-	}
-	if owner := s.owner(file); f.path == "" || owner != nil && owner != c {
+	s.relocate(c, now)
+	if path == "" || s.owner(file) != nil {
 		if handle != nil {
 			_ = handle.Close()
 		}
 		return
 	}
-	if blank {
-		gen-- // c was nothing but the wait for the first lines
-	}
-	if f.path == c.path {
+	if path == c.path {
 		for _, m := range s.missed(c, c.written(), f.mtime) {
-			gen++
-			s.begin(m, file, gen)
+			if m.id != file {
+				gen++
+				s.begin(m, file, gen)
+			}
 		}
 	}
-	next := newContent(f.path, file, gen+1)
+	next := newContent(path, file, gen+1)
 	next.at = f.real
 	s.append(next)
 	if handle == nil {
@@ -203,6 +217,20 @@ func (s *source) replace(c *content, f found, now time.Time) {
 		_ = handle.Close()
 		next.fail(err, now)
 	}
+	if f.path != path {
+		next.ending = now.Add(s.cfg.RotateWait)
+	}
+}
+
+// relocate finds the copy in which c goes on, or gives it up.
+func (s *source) relocate(c *content, now time.Time) {
+	if c.copyOf == nil && s.moveToCopy(c, now) {
+		return
+	}
+	if lost := c.size - c.offset; c.copyOf == nil && lost > 0 {
+		s.trouble.tell(fmt.Errorf("%s was truncated before its last %d bytes were read; they are lost, because no file beside it is a copy: let rotation rename the file, or leave the copy beside it uncompressed", c.path, lost))
+	}
+	s.discard(c)
 }
 
 // adopt takes up the files that no content is in yet. Files that took the place of others come first, because they tell which files
