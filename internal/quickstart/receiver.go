@@ -42,10 +42,10 @@ type fileTally struct {
 
 // A receiver is the HTTP endpoint that the sink posts to.
 type receiver struct {
-	mu      sync.Mutex
-	tally   tally
-	keys    map[string]bool
-	live    []time.Duration // from writing a line to its arrival
+	mu    sync.Mutex
+	tally tally
+	keys  map[string]bool
+	live  []time.Duration // from writing a line to its arrival
 }
 
 // receive serves the endpoint on addr until the process is ended.
