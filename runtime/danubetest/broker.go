@@ -64,9 +64,9 @@ func (b *Broker) forget() {
 }
 
 // closeTimeout is how long Close lets running calls end by themselves.
-const closeTimeout = time.Second
+const closeTimeout = 500 * time.Millisecond
 
-// Close ends every stream, listener and connection and returns when no goroutine of the broker is left, within about a second.
+// Close ends every stream, listener and connection and returns when no goroutine of the broker is left, within about half a second.
 // Messages are gone. Closing twice does nothing.
 func (b *Broker) Close() {
 	b.mu.Lock()

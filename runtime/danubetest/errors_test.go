@@ -117,7 +117,7 @@ func TestDB49ManyStreamsOnOneConnection(t *testing.T) {
 	t.Parallel()
 	c := start(t)
 	var readers []*reader
-	const topics = 300
+	const topics = 150
 	for i := range topics {
 		topic := fmt.Sprint("/default/t", i)
 		p := c.producer(topic, "p", reliable)

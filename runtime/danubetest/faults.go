@@ -81,12 +81,14 @@ func (b *Broker) Duplicate(topic string, n int) bool {
 	return true
 }
 
-// Redeliver makes everything that a subscription has in flight come again at once, as after a lost stream, but with the streams
-// left open. It reports whether the subscription exists.
+// Redeliver makes everything that a subscription of a reliable topic has in flight come again at once, as after a lost stream, but
+// with the streams left open. It reports whether there is such a subscription.
 func (b *Broker) Redeliver(topic, name string) bool {
 	found := false
 	b.with(topic, name, func(s *subscription) {
-		found = true
+		if found = s.topic.reliable; !found {
+			return
+		}
 		for _, c := range s.consumers {
 			s.dispatcher.lost(c)
 		}

@@ -84,7 +84,10 @@ func TestDB50RestartKeepsOrForgets(t *testing.T) {
 			c.broker.Restart(keep)
 			<-r.ended
 			require.Error(t, r.err)
-			_, err := c.SendMessage(c.ctx, p.message("x"))
+			err := settled(func() error {
+				_, err := c.SendMessage(c.ctx, p.message("x"))
+				return err
+			})
 			requireStatus(t, err, codes.NotFound, "The producer with id")
 			if !keep {
 				require.Empty(t, c.broker.Topics())

@@ -113,6 +113,15 @@ func dialMemory(t testing.TB, l *bufconn.Listener) *grpc.ClientConn {
 	}))
 }
 
+// settled repeats a call that a dying connection fails, until it gets an answer; the client connects anew by itself.
+func settled(call func() error) error {
+	for {
+		if err := call(); status.Code(err) != codes.Unavailable {
+			return err
+		}
+	}
+}
+
 // A sender publishes to one topic.
 type sender struct {
 	c     *client

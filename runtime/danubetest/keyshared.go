@@ -4,21 +4,17 @@ import "github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb"
 
 // byKey serves all messages of a key to one consumer, for as long as the consumers stay the same: Key-Shared. A new key goes to the
 // consumer that has the fewest, so that the work is spread whatever the keys are.
-//
-// On reliable topics it also lets one message per key be in flight at a time, which is what keeps the order of a key when it moves
-// to another consumer.
 type byKey struct {
 	sub    *subscription
 	usable func(*consumer) bool
 	owners map[string]*consumer
-	locks  map[string]*fifo[*delivery] // what waits behind the message in flight; no entry: none is in flight
 }
 
 // maxOwners bounds the memory for keys that were seen once.
 const maxOwners = 1 << 16
 
 func newByKey(sub *subscription, usable func(*consumer) bool) *byKey {
-	return &byKey{sub: sub, usable: usable, owners: make(map[string]*consumer), locks: make(map[string]*fifo[*delivery])}
+	return &byKey{sub: sub, usable: usable, owners: make(map[string]*consumer)}
 }
 
 // routingKey is what a message is routed by. A key that is present counts even when it is empty.
@@ -75,24 +71,27 @@ func (p *byKey) wanted(m *danubepb.StreamMessage) bool {
 	return false
 }
 
+// keyLocks lets one message per key be in flight at a time, which keeps the order of a key also when it moves to another consumer.
+// It holds what waits behind the message in flight; a key without an entry has none in flight.
+type keyLocks map[string]*fifo[*delivery]
+
 // enter takes the key of d, or puts d behind the message that has it and returns false.
-func (p *byKey) enter(d *delivery) bool {
+func (l keyLocks) enter(d *delivery) bool {
 	key := routingKey(d.msg)
-	if behind, locked := p.locks[key]; locked {
-		d.state = stateHeld
+	if behind, locked := l[key]; locked {
 		behind.push(d)
 		return false
 	}
-	p.locks[key] = &fifo[*delivery]{}
+	l[key] = &fifo[*delivery]{}
 	return true
 }
 
 // leave gives back the key of d, which is done, and returns the message that has it now, nil if none waited.
-func (p *byKey) leave(d *delivery) *delivery {
+func (l keyLocks) leave(d *delivery) *delivery {
 	key := routingKey(d.msg)
-	behind := p.locks[key]
+	behind := l[key]
 	if behind.len() == 0 {
-		delete(p.locks, key)
+		delete(l, key)
 		return nil
 	}
 	return behind.pop()

@@ -63,7 +63,7 @@ func TestDB06FanOutDropsNothing(t *testing.T) {
 			readers = append(readers, c.consume(topic, sub, sub+"-consumer", exclusive))
 		}
 	}
-	const burst = 2000
+	const burst = 200
 	for _, p := range senders {
 		p.send(numbers(0, burst)...)
 	}

@@ -53,7 +53,7 @@ func (b *Broker) Messages(topic string) []Message {
 		return nil
 	}
 	t.mu.Lock()
-	kept := make([]stored, 0, t.head-t.log.first())
+	var kept []stored
 	for offset := t.log.first(); offset < t.head; offset++ {
 		kept = append(kept, t.log.read(offset))
 	}

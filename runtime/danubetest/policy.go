@@ -31,6 +31,14 @@ const (
 	DeadLetter                     // the message is published to the dead-letter topic, then skipped
 )
 
+// String gives the policy as logs show it.
+func (p PoisonPolicy) String() string {
+	if p < Block || p > DeadLetter {
+		return "unknown"
+	}
+	return [...]string{"block", "drop", "dead letter"}[p]
+}
+
 // minAckTimeout stands in for an ack timeout of 0, which on the real broker means "at every tick".
 const minAckTimeout = 500 * time.Millisecond
 

@@ -13,7 +13,8 @@ import (
 // late. No work is done while nothing happens.
 type reliable struct {
 	sub    *subscription
-	keys   *byKey // on Key-Shared, else nil
+	keys   *byKey   // on Key-Shared, else nil
+	locks  keyLocks // on Key-Shared
 	window int
 	policy FailurePolicy
 
@@ -38,6 +39,7 @@ func newReliable(sub *subscription, from position) *reliable {
 		policy:   sub.topic.policy(sub.name),
 		next:     from.next,
 		inFlight: make(map[uint64]*delivery),
+		locks:    make(keyLocks),
 		ready:    pile{less: byOffset},
 		waiting:  pile{less: byDue},
 	}
@@ -168,8 +170,8 @@ func (r *reliable) admit(offset uint64) *delivery {
 	d := &delivery{stored: r.sub.topic.log.read(offset)}
 	r.inFlight[offset] = d
 	d.inOrder = r.order.PushBack(d)
-	if r.keys != nil {
-		r.keys.enter(d)
+	if r.keys != nil && !r.locks.enter(d) {
+		d.state = stateHeld
 	}
 	return d
 }
@@ -217,7 +219,7 @@ func (r *reliable) remove(d *delivery) {
 	if r.keys == nil || d.state == stateHeld {
 		return
 	}
-	if follower := r.keys.leave(d); follower != nil {
+	if follower := r.locks.leave(d); follower != nil {
 		follower.state = stateReady
 		heap.Push(&r.ready, follower)
 	}

@@ -68,8 +68,8 @@ func (b *Broker) newServer() *grpc.Server {
 		grpc.InitialWindowSize(flowWindow),
 		grpc.InitialConnWindowSize(flowWindow),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
-		// The real broker answers pings of any frequency.
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Nanosecond, PermitWithoutStream: true}),
+		// The real broker answers pings of any frequency. Zero would mean five minutes, and on a fake clock pings come at one instant.
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: -time.Nanosecond, PermitWithoutStream: true}),
 		grpc.WaitForHandlers(true),
 		grpc.UnaryInterceptor(b.beforeCall),
 		grpc.StreamInterceptor(b.beforeStream),
