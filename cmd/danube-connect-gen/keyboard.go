@@ -4,7 +4,7 @@ import (
 	"io"
 	"os"
 
-	"golang.org/x/term"
+	"github.com/charmbracelet/x/term"
 )
 
 // A keyboard hands the keys of a terminal to one form after the other. Each form reads ahead in a goroutine that may outlive it by a
@@ -34,24 +34,27 @@ func newKeyboard(terminal *os.File) *keyboard {
 	return k
 }
 
-// with makes the terminal give single keys while show runs, and hands them to show.
+// with hands the keys to show until it returns.
 func (k *keyboard) with(show func(keys io.Reader) error) error {
-	before, err := term.MakeRaw(int(k.terminal.Fd()))
-	if err != nil {
-		return err
-	}
-	defer term.Restore(int(k.terminal.Fd()), before)
-	r := &keyReader{keys: k.keys, done: make(chan struct{})}
+	r := &keyReader{terminal: k.terminal, keys: k.keys, done: make(chan struct{})}
 	defer close(r.done)
 	return show(r)
 }
 
-// keyReader reads the keyboard until its form is done.
+// keyReader reads the keyboard until its form is done. For the form it is a terminal, which the form switches to single keys and
+// back; it has no name, which would make the form read the descriptor itself.
 type keyReader struct {
-	keys chan []byte
-	rest []byte
-	done chan struct{}
+	terminal *os.File
+	keys     chan []byte
+	rest     []byte
+	done     chan struct{}
 }
+
+var _ term.File = (*keyReader)(nil)
+
+func (r *keyReader) Fd() uintptr                 { return r.terminal.Fd() }
+func (r *keyReader) Write(p []byte) (int, error) { return r.terminal.Write(p) }
+func (r *keyReader) Close() error                { return nil } // the next form goes on with the terminal
 
 func (r *keyReader) Read(p []byte) (int, error) {
 	if len(r.rest) == 0 {

@@ -106,6 +106,7 @@ func newRun(io streams, b build, gen *scaffold.Generator, opts newOptions) error
 		return out.dryRun()
 	}
 	if asked {
+		fmt.Fprintln(io.out)
 		if err := out.preview(); err != nil {
 			return err
 		}

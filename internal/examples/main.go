@@ -34,6 +34,14 @@ var examples = []example{
 
 func (e example) name() string { return e.kind + "-" + e.system }
 
+// layer is the directory of the example's own templates.
+func (e example) layer() string {
+	if e.system == catalog.Blank {
+		return e.kind
+	}
+	return "systems/" + e.system + "/" + e.kind
+}
+
 // answers are what a user would have answered to get the example.
 func (e example) answers() question.Answers {
 	return question.Answers{

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -70,14 +72,10 @@ func refreshOne(out io.Writer, root string, e example, gen *scaffold.Generator, 
 		return err
 	}
 	for name, text := range derived {
-		f, ok := tree.Find(name)
-		if !ok {
-			return fmt.Errorf("%s is missing in the templates", name)
-		}
-		if f.Owner == "common" {
+		if f, ok := tree.Find(name); ok && f.Owner == "common" {
 			return fmt.Errorf("%s depends on the system, so it cannot come from templates/common", name)
 		}
-		path := filepath.Join(root, "templates", filepath.FromSlash(f.Owner), name+render.Suffix)
+		path := filepath.Join(root, "templates", filepath.FromSlash(e.layer()), name+render.Suffix)
 		if err := replaceFile(out, path, text); err != nil {
 			return err
 		}
@@ -146,13 +144,14 @@ func modTemplate(text []byte) ([]byte, error) {
 	return bytes.ReplaceAll(text, []byte(required), []byte(render.RuntimeModule+" {{.RuntimeVersion}}")), nil
 }
 
+// replaceFile also makes a file that is not there, as for a new system.
 func replaceFile(out io.Writer, path string, text []byte) error {
 	old, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	if bytes.Equal(old, text) {
+	if err == nil && bytes.Equal(old, text) {
 		return nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	fmt.Fprintf(out, "refreshed %s\n", path)
 	return os.WriteFile(path, text, 0o644)
