@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/danube-messaging/danube-connect-go/runtime/connect"
 )
@@ -131,28 +132,28 @@ func (b *sinkBench) crashInMidBatch() {
 	b.crash(func(batch []connect.Record) []connect.Record { return batch[:len(batch)/2] })
 }
 
-// crash runs the sink until its third write; that writes only what written picks, and nothing that the process does after it counts.
+// crash runs the sink until, after two writes, one has several records; that writes only what written picks, and nothing that the
+// process does after it counts.
 func (b *sinkBench) crash(written func([]connect.Record) []connect.Record) {
 	for range 5 {
 		var writes atomic.Int32
-		crashed := make(chan struct{})
 		var once sync.Once
-
+		crashed, gate := make(chan struct{}), newGate() // what was published waits at the gate, so batches are as large as they can be
 		r := b.start(wrapping(func(ctx context.Context, batch []connect.Record, inner connect.Sink) error {
-			if writes.Add(1) < 3 {
+			gate.pass(ctx)
+			if writes.Add(1) < 3 || len(batch) < 2 {
 				return inner.Write(ctx, batch)
 			}
-			var err error
-			if part := written(batch); len(part) > 0 {
-				err = inner.Write(ctx, part)
-			}
+			err := inner.Write(ctx, written(batch))
 			once.Do(func() { close(crashed) })
 			return errors.Join(err, errors.New("suite: the process dies here"))
 		}))
 		b.publish(40)
+		gate.open()
 		select {
 		case <-crashed:
-		case <-b.Context().Done():
+		case <-time.After(b.patience):
+			b.Fatalf("no third write came")
 		}
 		r.stop() // the failed batch is not acknowledged, as if the process had died
 	}
