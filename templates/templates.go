@@ -7,5 +7,5 @@ import "embed"
 
 // FS is the tree of layers. Names that start with a dot are in it (`all:`), because repositories have such files.
 //
-//go:embed all:*
+//go:embed all:common all:sink all:source all:systems
 var FS embed.FS
