@@ -58,6 +58,11 @@ func receive(addr string) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /events", r.event)
 	mux.HandleFunc("GET /tally", r.report)
+	mux.HandleFunc("GET /count", func(w http.ResponseWriter, _ *http.Request) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		fmt.Fprint(w, r.tally.Distinct)
+	})
 	return (&http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}).Serve(l)
 }
 
@@ -68,12 +73,12 @@ func (r *receiver) event(w http.ResponseWriter, req *http.Request) {
 		err = json.Unmarshal(body, &l)
 	}
 	offset, offsetErr := strconv.Atoi(req.Header.Get("Danube-Offset"))
-	if key := req.Header.Get("Idempotency-Key"); err != nil || offsetErr != nil || key == "" {
+	key := req.Header.Get("Idempotency-Key")
+	if err != nil || offsetErr != nil || key == "" {
 		http.Error(w, fmt.Sprintf("a line, its offset and its key are needed: %v %v", err, offsetErr), http.StatusBadRequest)
 		return
-	} else {
-		r.add(l, body, key, offset)
 	}
+	r.add(l, body, key, offset)
 	w.WriteHeader(http.StatusNoContent)
 }
 
