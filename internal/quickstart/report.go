@@ -82,8 +82,8 @@ Everything is still running in %[1]s. Look at
   http://%[4]s/tally                what the receiver got
 and try
   echo '{"file":"renamed.log","seq":1000000}' >> %[1]s/logs/renamed.log
-  %[5]s topics --admin-url http://%[6]s
-  %[5]s consume %[7]s --url http://%[8]s
+  %[5]s topics --admin http://%[6]s
+  %[5]s consume %[7]s --broker http://%[8]s --subscription look
 Ctrl-C stops all and removes the folder.
 `, d.dir, d.ports.sourceHTTP, d.ports.sinkHTTP, d.ports.receiver, d.bin("danube-connect-gen"), d.ports.admin, topic, d.ports.broker)
 }
