@@ -148,18 +148,15 @@ func parseArgs(flags *flag.FlagSet, args []string) ([]string, error) {
 }
 
 func run(ctx context.Context, p Process, c *connector, file string) error {
-	in, unknown, err := c.load(file, p.Env)
+	in, err := load(p, c, file)
 	if err != nil {
-		return errUsage{err}
+		return err
 	}
 	log, err := newLogger(in.core, p.Stderr)
 	if err != nil {
 		return err
 	}
 	defer log.Sync() //nolint:errcheck // a terminal cannot be synced
-	for _, u := range unknown {
-		log.Warn(u.String())
-	}
 	o := newOperations(in.core.Name)
 	if in.core.Processing.MetricsPort != 0 {
 		if err := o.serve(in.core.Processing.MetricsHost, in.core.Processing.MetricsPort); err != nil {
@@ -176,15 +173,24 @@ func run(ctx context.Context, p Process, c *connector, file string) error {
 }
 
 func validate(p Process, c *connector, file string) error {
+	in, err := load(p, c, file)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(p.Stdout, "valid: %s\n", in.what)
+	return nil
+}
+
+// load reads and checks the configuration and warns of keys that nobody knows.
+func load(p Process, c *connector, file string) (*instance, error) {
 	in, unknown, err := c.load(file, p.Env)
 	for _, u := range unknown {
 		fmt.Fprintf(p.Stderr, "warning: %s\n", u)
 	}
 	if err != nil {
-		return errUsage{err}
+		return nil, errUsage{err}
 	}
-	fmt.Fprintf(p.Stdout, "valid: %s\n", in.what)
-	return nil
+	return in, nil
 }
 
 // Markers around the table of options in a README.

@@ -81,9 +81,6 @@ type sourcePipeline struct {
 }
 
 func (p *sourcePipeline) run(ctx context.Context, from Position, open func(context.Context, Position) (Source, error)) error {
-	if err := p.registerTopic(ctx); err != nil {
-		return orNilWhenDone(ctx, err)
-	}
 	source, err := p.open(ctx, from, open)
 	if err != nil {
 		return orNilWhenDone(ctx, err)
@@ -95,6 +92,7 @@ func (p *sourcePipeline) run(ctx context.Context, from Position, open func(conte
 	// Publishing and storing outlive a stop by the shutdown timeout, so that it does not repeat a batch at the next start.
 	workCtx, cancel := outlive(groupCtx, p.settings.ShutdownTimeout)
 	defer cancel()
+	group.Go(func() error { return orNilWhenDone(groupCtx, p.registerTopic(groupCtx)) })
 	group.Go(func() error {
 		defer close(batches)
 		return p.read(groupCtx, source, batches)
@@ -116,12 +114,11 @@ func (p *sourcePipeline) registerTopic(ctx context.Context) error {
 	if err != nil {
 		return Fatal(err)
 	}
-	if err := producer.Register(ctx); danube.IsPermanent(err) {
+	err = producer.Register(ctx)
+	if danube.IsPermanent(err) {
 		return Fatal(err)
-	} else if err != nil {
-		return err
 	}
-	return nil
+	return err
 }
 
 func (p *sourcePipeline) open(ctx context.Context, from Position, open func(context.Context, Position) (Source, error)) (Source, error) {
