@@ -46,6 +46,9 @@ func newMetrics(reg prometheus.Registerer, connector, topic string) (*metrics, e
 		batchSize: histogram("batch_size", "Records in a batch.", prometheus.ExponentialBuckets(1, 4, 8)),
 		endToEnd:  histogram("e2e_seconds", "From the publish time to the end of the write.", prometheus.ExponentialBuckets(0.001, 4, 10)),
 	}
+	for _, class := range []Class{ClassRejected, ClassRetry, ClassFatal} {
+		m.failures.WithLabelValues(class.String()) // a series that is there from the start can be alerted on
+	}
 	return m, register(reg, m.processed, m.retried, m.letters, m.failures, m.duration, m.batchSize, m.endToEnd)
 }
 

@@ -337,6 +337,8 @@ func TestMetricsOfASink(t *testing.T) {
 	require.Empty(t, problems)
 	expected := strings.NewReader(`# HELP danube_connector_messages_failed_total Failures by what followed from them.
 # TYPE danube_connector_messages_failed_total counter
+danube_connector_messages_failed_total{connector="c",error_type="fatal",topic="/default/orders"} 0
+danube_connector_messages_failed_total{connector="c",error_type="rejected",topic="/default/orders"} 0
 danube_connector_messages_failed_total{connector="c",error_type="retryable",topic="/default/orders"} 1
 `)
 	require.NoError(t, testutil.GatherAndCompare(s.registry, expected, "danube_connector_messages_failed_total"))
