@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,7 +35,6 @@ type demo struct {
 	logs          []*logWriter
 	started       time.Time
 	moved         time.Duration
-	final         tally
 	killed        int
 }
 
@@ -315,13 +313,4 @@ func (d *demo) ask() (tally, error) {
 	}
 	defer resp.Body.Close()
 	return t, json.NewDecoder(resp.Body).Decode(&t)
-}
-
-// digests gives the SHA-256 of what was written to each file, in order.
-func (d *demo) digests() map[string]string {
-	out := make(map[string]string)
-	for _, w := range d.logs {
-		out[w.name] = hex.EncodeToString(w.digest.Sum(nil))
-	}
-	return out
 }

@@ -62,7 +62,7 @@ func run(ctx context.Context, records int, keep bool) error {
 			return err
 		}
 	}
-	ok, err := d.report()
+	ok, err := d.report(keep)
 	if err != nil {
 		return err
 	}

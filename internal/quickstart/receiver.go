@@ -54,7 +54,14 @@ func receive(addr string) error {
 	if err != nil {
 		return err
 	}
-	r := &receiver{tally: tally{Files: make(map[string]*fileTally)}, keys: make(map[string]bool)}
+	return (&http.Server{Handler: newReceiver().handler(), ReadHeaderTimeout: 5 * time.Second}).Serve(l)
+}
+
+func newReceiver() *receiver {
+	return &receiver{tally: tally{Files: make(map[string]*fileTally)}, keys: make(map[string]bool)}
+}
+
+func (r *receiver) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /events", r.event)
 	mux.HandleFunc("GET /tally", r.report)
@@ -63,7 +70,7 @@ func receive(addr string) error {
 		defer r.mu.Unlock()
 		fmt.Fprint(w, r.tally.Distinct)
 	})
-	return (&http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}).Serve(l)
+	return mux
 }
 
 func (r *receiver) event(w http.ResponseWriter, req *http.Request) {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/hex"
 	"fmt"
+	"io"
 	"os"
 	"text/tabwriter"
 	"time"
@@ -9,69 +11,89 @@ import (
 	"golang.org/x/term"
 )
 
-// report stops the connectors, prints the table and tells whether all is as it must be.
-func (d *demo) report() (ok bool, err error) {
-	for _, name := range []string{sourceName, sinkName} {
-		if os.Getenv("KEEP") == "1" {
-			break
-		}
-		if err := d.running(name).stop(); err != nil {
-			return false, err
+// A result compares what was written with what the receiver got.
+type result struct {
+	tally
+	written, lost, doubled, disordered int
+	want                               map[string]string // SHA-256 of what was written, by file
+	digestsMatch                       bool
+	killed                             int
+}
+
+// judge makes the result of what the writers wrote, t, and the number of processes killed on the way.
+func judge(logs []*logWriter, t tally, killed int) result {
+	r := result{tally: t, want: make(map[string]string), digestsMatch: true, killed: killed}
+	for _, w := range logs {
+		f := r.file(w.name)
+		r.want[w.name] = hex.EncodeToString(w.digest.Sum(nil))
+		r.written += w.written
+		r.lost += w.written - (f.Lines - f.Doubled)
+		r.doubled += f.Doubled
+		r.disordered += f.OutOfOrder
+		r.digestsMatch = r.digestsMatch && f.Digest == r.want[w.name]
+	}
+	return r
+}
+
+func (r result) file(name string) fileTally {
+	if f := r.Files[name]; f != nil {
+		return *f
+	}
+	return fileTally{}
+}
+
+// ok tells whether everything has arrived, once and in order, although both connectors were killed.
+func (r result) ok() bool {
+	return r.written > 0 && r.lost == 0 && r.doubled == 0 && r.disordered == 0 && r.digestsMatch && r.Published >= r.written && r.killed == 2
+}
+
+// report stops the connectors, unless they are to be kept, prints the table and tells whether all is as it must be.
+func (d *demo) report(keep bool) (ok bool, err error) {
+	if !keep {
+		for _, name := range []string{sourceName, sinkName} {
+			if err := d.running(name).stop(); err != nil {
+				return false, err
+			}
 		}
 	}
-	if d.final, err = d.ask(); err != nil { // what came while they stopped counts as well
+	t, err := d.ask() // what came while they stopped counts as well
+	if err != nil {
 		return false, err
 	}
-	t := d.final
-	var written, lost, doubled, disordered int
-	digestsMatch := true
-	want := d.digests()
-	for _, w := range d.logs {
-		f := t.Files[w.name]
-		if f == nil {
-			f = new(fileTally)
-		}
-		written += w.written
-		lost += w.written - (f.Lines - f.Doubled)
-		doubled += f.Doubled
-		disordered += f.OutOfOrder
-		digestsMatch = digestsMatch && f.Digest == want[w.name]
+	r := judge(d.logs, t, d.killed)
+	if err := d.table(os.Stdout, r, keep); err != nil {
+		return false, err
 	}
-	ok = lost == 0 && doubled == 0 && disordered == 0 && digestsMatch && d.killed == 2 && t.Published >= written
+	if r.ok() {
+		fmt.Println("\nEverything written has arrived: complete, in order, unchanged.")
+	}
+	return r.ok(), nil
+}
 
-	fmt.Println()
-	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+func (d *demo) table(out io.Writer, r result, keep bool) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	row := func(name string, format string, args ...any) {
 		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, args...))
 	}
-	row("lines written", "%d (%s rotated by rename, %s by truncation)", written, d.logs[0].name, d.logs[1].name)
-	row("records published", "%d", t.Published)
-	row("deliveries", "%d", t.Deliveries)
-	row("distinct event ids", "%d", t.Distinct)
-	row("processes killed", "%d (kill -9 of sink and source)", d.killed)
-	row("lost", "%d", lost)
-	row("out of order per file", "%d", disordered)
-	row("duplicates", "%d before, %d after removal by Idempotency-Key", t.Deliveries-t.Distinct, doubled)
+	fmt.Fprintln(table)
+	row("lines written", "%d (%s rotated by rename, %s by truncation)", r.written, d.logs[0].name, d.logs[1].name)
+	row("records published", "%d", r.Published)
+	row("deliveries", "%d", r.Deliveries)
+	row("distinct event ids", "%d", r.Distinct)
+	row("processes killed", "%d (kill -9 of sink and source)", r.killed)
+	row("lost", "%d", r.lost)
+	row("out of order per file", "%d", r.disordered)
+	row("duplicates", "%d before, %d after removal by Idempotency-Key", r.Deliveries-r.Distinct, r.doubled)
 	for _, w := range d.logs {
-		f := t.Files[w.name]
-		if f == nil {
-			f = new(fileTally)
-		}
-		row("SHA-256 "+w.name, "%.16s… written, %.16s… received", want[w.name], f.Digest)
+		row("SHA-256 "+w.name, "%.16s… written, %.16s… received", r.want[w.name], r.file(w.name).Digest)
 	}
-	row("records/s", "%.0f (%d in %v, both kills included)", float64(t.Distinct)/d.moved.Seconds(), t.Distinct, d.moved.Round(10*time.Millisecond))
+	row("records/s", "%.0f (%d in %v, both kills included)", float64(r.Distinct)/d.moved.Seconds(), r.Distinct, d.moved.Round(10*time.Millisecond))
 	row("latency line to target", "p50 %v, p99 %v (lines written while running, both kills included)",
-		t.LiveP50.Round(100*time.Microsecond), t.LiveP99.Round(100*time.Microsecond))
-	if os.Getenv("KEEP") != "1" {
+		r.LiveP50.Round(100*time.Microsecond), r.LiveP99.Round(100*time.Microsecond))
+	if !keep {
 		row("peak RSS", "%s %.0f MiB, %s %.0f MiB", sourceName, d.procs.peakMiB(sourceName), sinkName, d.procs.peakMiB(sinkName))
 	}
-	if err := table.Flush(); err != nil {
-		return false, err
-	}
-	if ok {
-		fmt.Println("\nEverything written has arrived: complete, in order, unchanged.")
-	}
-	return ok, nil
+	return table.Flush()
 }
 
 func (d *demo) tellWhereToLook() {
