@@ -26,7 +26,7 @@ type piece struct {
 	more   bool
 }
 
-// A batch collects what one Read returns.
+// A batch collects what one Read returns. It is used again for the next one.
 type batch struct {
 	maxLines, maxBytes int
 	skipEmpty          bool
@@ -48,6 +48,14 @@ func (b *batch) add(c *content, line []byte, more bool) {
 	}
 	b.pieces = append(b.pieces, piece{from: c, offset: c.offset, line: line, part: part, more: more})
 	b.bytes += len(line)
+}
+
+// take empties the batch and returns its pieces as records.
+func (b *batch) take(key string) []connect.Record {
+	records := b.records(key)
+	clear(b.pieces) // lets go of the blocks
+	b.pieces, b.bytes = b.pieces[:0], 0
+	return records
 }
 
 // records turns the pieces into records. Their ids and offsets share one string, which spares two allocations a record.

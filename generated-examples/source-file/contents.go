@@ -28,6 +28,17 @@ func (s *source) owner(file fileID) *content {
 	return nil
 }
 
+// unowned lists the files that no content is in.
+func (s *source) unowned(files []found) []found {
+	owned := make(map[fileID]bool, len(s.contents))
+	for _, c := range s.contents {
+		if !c.gone {
+			owned[c.file] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(files), func(f found) bool { return owned[f.id] })
+}
+
 // discard marks c as gone; the scan under way removes it. Its generation is kept for the case that the inode comes back.
 func (s *source) discard(c *content) {
 	c.close()

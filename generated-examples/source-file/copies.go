@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"errors"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -26,9 +25,8 @@ func (s *source) holdCopy(c *content) bool {
 		}
 		switch {
 		case !o.intact():
-			// Truncated since: the next scan moves o to the copy, which may be c.
-			o.stale, s.nextScan = true, time.Time{}
-		case o.length() >= c.size:
+			o.stale, s.nextScan = true, time.Time{} // truncated since: the scan moves it to its copy, which may be c
+		case o.precedes(c):
 			c.copyOf = o
 		default:
 			continue
@@ -50,6 +48,12 @@ func alike(o, c *content) bool {
 	return n == headBytes || filepath.Dir(o.path) == filepath.Dir(c.path) && related(filepath.Base(o.path), filepath.Base(c.path))
 }
 
+// precedes tells which of two files that begin alike is the original: the longer one, of two new ones the older.
+func (c *content) precedes(other *content) bool {
+	size := c.length()
+	return size > other.size || size == other.size && !(c.untouched() && c.written().After(other.mtime))
+}
+
 // compare goes on comparing a copy with its original and tells whether there is more to do. A file that differs is none, and is read
 // from its beginning.
 func (s *source) compare(c *content) bool {
@@ -57,32 +61,28 @@ func (s *source) compare(c *content) bool {
 	if !c.ready || o.f == nil || o.stale {
 		return false
 	}
-	info, err := c.f.Stat()
-	if err != nil || info.Size() < c.offset || !c.intact() {
+	if !c.intact() {
 		c.stale, s.nextScan = true, time.Time{}
 		return false
 	}
-	c.look(info.Size(), info.ModTime())
-	if c.size == c.offset {
-		c.ready = false
-		return false
-	}
-	mine, theirs := make([]byte, min(compareBytes, c.size-c.offset)), make([]byte, min(compareBytes, c.size-c.offset))
+	mine, theirs := make([]byte, compareBytes), make([]byte, compareBytes)
 	n, err := c.f.ReadAt(mine, c.offset)
-	m, errTheirs := o.f.ReadAt(theirs, c.offset)
+	m, errTheirs := o.f.ReadAt(theirs[:n], c.offset)
 	switch {
 	case !ended(err) || !ended(errTheirs):
 		return false
 	case !o.intact():
-		o.ready = true // its next look finds out
+		o.stale, s.nextScan = true, time.Time{}
 		return false
 	case m < n || !bytes.Equal(mine[:n], theirs[:n]):
-		c.copyOf, c.offset, c.tail, c.marks.tail = nil, 0, nil, mark{}
+		c.copyOf, c.checked, c.offset, c.tail, c.marks.tail = nil, true, 0, nil, mark{}
 		return true
 	}
 	c.offset += int64(n)
 	c.remember(mine[:n])
-	return n > 0
+	c.look(c.length(), c.written())
+	c.ready = n > 0
+	return c.ready
 }
 
 func ended(err error) bool { return err == nil || errors.Is(err, io.EOF) }
@@ -130,80 +130,5 @@ func (s *source) mayBeCopy(c *content, f found) bool {
 		return c.marks.head.n == headBytes || f.id.ino == c.file.ino
 	default:
 		return related(base, name) || s.paths.match(f.path)
-	}
-}
-
-// missed lists what stood at the path of c between two times and was rotated away before anyone saw it, oldest first: while the
-// connector was not running, or while the broker was away, a file may be rotated several times. A zero until is no limit.
-func (s *source) missed(c *content, since, until time.Time) []found {
-	files, err := siblings(filepath.Dir(c.at), filepath.Dir(c.path))
-	if err != nil {
-		return nil
-	}
-	base := filepath.Base(c.path)
-	files = slices.DeleteFunc(files, func(f found) bool {
-		return f.size == 0 || !rotated(base, filepath.Base(f.path)) || s.paths.excluded(f.path) ||
-			f.mtime.Before(since) || !until.IsZero() && f.mtime.After(until) ||
-			s.owner(f.id) != nil || s.wasForgotten(f.id) || c.repeatedBy(f)
-	})
-	slices.SortStableFunc(files, func(a, b found) int { return a.mtime.Compare(b.mtime) })
-	for i := range files {
-		files[i].path = c.path
-	}
-	return files
-}
-
-// overtaken is for a file that held no whole line when it was last looked at, and was written since. It tells whether other lines
-// stood in it meanwhile, which were rotated away by copy and truncation.
-func (s *source) overtaken(c *content) bool {
-	if c.blank.IsZero() || c.f == nil || c.written().Equal(c.blank) {
-		return false
-	}
-	since := c.blank
-	c.blank = time.Time{}
-	if !slices.ContainsFunc(s.missed(c, since, c.written()), func(f found) bool { return !c.beginsLike(f) }) {
-		return false
-	}
-	c.id, c.head, c.marks, c.size, c.mtime = "", nil, marks{}, 0, since // nothing of c was ever seen
-	return true
-}
-
-// beginsLike tells whether one of the open file of c and f begins with what the other holds, as far as the head goes. Empty files tell
-// nothing.
-func (c *content) beginsLike(f found) bool {
-	file, err := os.Open(f.real)
-	if err != nil {
-		return true
-	}
-	defer file.Close()
-	n := min(f.size, c.length(), headBytes)
-	return n > 0 && sameBytes(io.NewSectionReader(c.f, 0, n), io.NewSectionReader(file, 0, n))
-}
-
-// repeatedBy tells whether f, which was written after c, is a copy of all of c. Short files are the same by chance too often.
-func (c *content) repeatedBy(f found) bool {
-	if f.size < headBytes || f.size != c.length() {
-		return false
-	}
-	file, err := os.Open(f.real)
-	if err != nil {
-		return false
-	}
-	defer file.Close()
-	return sameBytes(io.NewSectionReader(c.f, 0, f.size), io.NewSectionReader(file, 0, f.size))
-}
-
-// sameBytes reads both to their ends and compares.
-func sameBytes(a, b io.Reader) bool {
-	bufA, bufB := make([]byte, blockBytes), make([]byte, blockBytes)
-	for {
-		n, errA := io.ReadFull(a, bufA)
-		m, errB := io.ReadFull(b, bufB)
-		if !bytes.Equal(bufA[:n], bufB[:m]) {
-			return false
-		}
-		if errA != nil || errB != nil {
-			return errors.Is(errA, errB)
-		}
 	}
 }

@@ -2,190 +2,161 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
+	"slices"
 	"time"
 )
 
-// A found is a regular file as it was when it was looked at.
-type found struct {
-	path  string // as a pattern or a directory listing gave it
-	real  string // path with a symbolic link at its end resolved
-	id    fileID
-	size  int64
-	mtime time.Time
-}
-
-// find looks at path. Anything but a regular file is an error.
-func find(path string) (found, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return found{}, err
-	}
-	if !info.Mode().IsRegular() {
-		return found{}, errNotRegular
-	}
-	real := path
-	if link, err := os.Lstat(path); err == nil && link.Mode()&fs.ModeSymlink != 0 {
-		if real, err = filepath.EvalSymlinks(path); err != nil {
-			return found{}, err
-		}
-	}
-	return found{path: path, real: real, id: idOf(info), size: info.Size(), mtime: info.ModTime()}, nil
-}
-
-var errNotRegular = errors.New("not a regular file")
-
-// patterns are the paths that the user asked for and those that they did not.
-type patterns struct{ include, exclude []string }
-
-// A problem is something that keeps a file from being read. It is told once, and shown by Ping as long as it lasts if it is severe.
-type problem struct {
-	text     string
-	severe   bool // false: a directory that is empty for now looks like this, too
-	waiting  bool // for a file that does not exist, as happens for a moment in every rotation
-	hopeless bool // no waiting mends it
-}
-
-// expand lists the files that the patterns match now, each file once under the first path that leads to it.
-func (p patterns) expand() (files []found, problems []problem) {
-	seen := make(map[fileID]bool)
-	for _, pattern := range p.include {
-		paths := []string{filepath.Clean(pattern)}
-		literal := !hasMeta(pattern)
-		if !literal {
-			paths, _ = filepath.Glob(filepath.Clean(pattern)) // the only error is a bad pattern, which Validate refuses
-		}
-		matched := 0
-		for _, path := range paths {
-			if p.excluded(path) {
-				continue
-			}
-			f, err := find(path)
-			switch {
-			case err == nil:
-				matched++
-				if !seen[f.id] {
-					seen[f.id] = true
-					files = append(files, f)
-				}
-			case literal:
-				problems = append(problems, explainMissing(path, err))
-			case errors.Is(err, fs.ErrPermission):
-				matched++
-				problems = append(problems, unreadable(err))
-			}
-		}
-		if matched == 0 && !literal {
-			problems = append(problems, explainUnmatched(pattern))
-		}
-	}
-	return files, problems
-}
-
-func hasMeta(pattern string) bool { return strings.ContainsAny(pattern, `*?[\`) }
-
-func (p patterns) excluded(path string) bool {
-	for _, pattern := range p.exclude {
-		subject := path
-		if !strings.ContainsRune(pattern, filepath.Separator) {
-			subject = filepath.Base(path)
-		}
-		if ok, _ := filepath.Match(pattern, subject); ok {
-			return true
-		}
-	}
-	return false
-}
-
-func (p patterns) match(path string) bool {
-	for _, pattern := range p.include {
-		if ok, _ := filepath.Match(filepath.Clean(pattern), path); ok {
-			return !p.excluded(path)
-		}
-	}
-	return false
-}
-
-// directories whose changes may bring a file: those of files, and those in which the patterns begin.
-func (p patterns) directories(files []found) []string {
-	var dirs []string
-	for _, pattern := range p.include {
-		dirs = append(dirs, baseDir(pattern))
-	}
+// scan looks where every file is now, takes up new ones and forgets those that are done.
+func (s *source) scan(now time.Time) {
+	files, problems := s.paths.expand()
+	matched := make(map[fileID]found, len(files))
 	for _, f := range files {
-		dirs = append(dirs, filepath.Dir(f.path), filepath.Dir(f.real))
+		matched[f.id] = f
 	}
-	return dirs
+	for _, c := range slices.Clone(s.contents) {
+		s.place(c, matched, now)
+	}
+	if len(s.unowned(files)) > 0 {
+		// A new file may be a copy that was made before a truncation: what is left of the old content comes first.
+		for _, c := range slices.Clone(s.contents) {
+			if c.f != nil && (!c.intact() || s.overtaken(c)) {
+				c.stale = true
+				s.place(c, matched, now)
+			}
+		}
+	}
+	s.takeUpMissed(now)
+	s.adopt(files, now)
+	s.forget(matched, now)
+	for _, c := range s.contents {
+		if c.fault != nil {
+			problems = append(problems, unreadable(c.fault))
+		}
+	}
+	s.trouble.set(problems, now)
+	s.watch.add(s.paths.directories(files))
+	s.beginning = false
 }
 
-// baseDir is the directory of a pattern as far as it holds no special characters.
-func baseDir(pattern string) string {
-	dir := filepath.Dir(filepath.Clean(pattern))
-	for hasMeta(dir) {
-		dir = filepath.Dir(dir)
-	}
-	return dir
-}
-
-func explainMissing(path string, err error) problem {
-	info, statErr := os.Stat(path)
+// place finds out what became of the file of c.
+func (s *source) place(c *content, matched map[fileID]found, now time.Time) {
+	f, ok := matched[c.file]
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		text := fmt.Sprintf("paths: %s does not exist; waiting for it: create it or correct the path", path)
-		return problem{text: text, severe: true, waiting: true}
-	case statErr == nil && info.IsDir():
-		text := fmt.Sprintf("paths: %s is a directory; for the files in it write %s", path, filepath.Join(path, "*"))
-		return problem{text: text, severe: true, hopeless: true}
-	case errors.Is(err, errNotRegular):
-		return problem{text: fmt.Sprintf("paths: %s is %v; name a file that holds lines", path, err), severe: true, hopeless: true}
-	}
-	return unreadable(err)
-}
-
-func unreadable(err error) problem {
-	text := fmt.Sprintf("%v; it is tried again until it can be read", err)
-	if errors.Is(err, fs.ErrPermission) {
-		text = fmt.Sprintf("%v; let the connector's user read it, it is tried again until then", err)
-	}
-	return problem{text: text, severe: true}
-}
-
-func explainUnmatched(pattern string) problem {
-	dir := baseDir(pattern)
-	switch _, err := os.ReadDir(dir); {
-	case err == nil:
-		text := fmt.Sprintf("paths: %s matches no file; waiting for one: correct the pattern if there should be some", pattern)
-		return problem{text: text, waiting: true}
-	case errors.Is(err, fs.ErrNotExist):
-		text := fmt.Sprintf("paths: %s matches no file: there is no directory %s; waiting for it: create it or correct the pattern", pattern, dir)
-		return problem{text: text, severe: true, waiting: true}
+	case c.gone:
+	case c.stale:
+		if !ok {
+			f = beside(c)
+		}
+		s.replace(c, f, now)
+	case c.f != nil && ok:
+		c.follow(f, now.Add(s.cfg.RotateWait))
+	case c.f != nil:
+		// Renamed to a name that no pattern matches, or deleted: the open file gives what is left of it.
+		if c.ending.IsZero() && c.left() && !s.savedAnew(c) {
+			c.ending = now.Add(s.cfg.RotateWait)
+		}
+	case now.Before(c.retry):
+	case ok:
+		s.reopen(c, f, now)
 	default:
-		return unreadable(err)
+		s.search(c, now)
 	}
 }
 
-// siblings lists the regular files of the directories, each file once.
-func siblings(dirs ...string) ([]found, error) {
-	var files []found
-	seen := make(map[string]bool)
-	for _, dir := range dirs {
-		if seen[dir] {
+// follow takes note of a new name, size or time of the file of c.
+func (c *content) follow(f found, ending time.Time) {
+	switch {
+	case f.path == c.path:
+		c.ending = time.Time{}
+	case f.real != c.at:
+		c.ending = ending
+	}
+	c.at = f.real
+	if f.size != c.size || !f.mtime.Equal(c.mtime) || !c.settled {
+		c.ready = true
+	}
+}
+
+// left tells whether it is certain that the file is not at its path any more. A directory that cannot be read proves nothing.
+func (c *content) left() bool {
+	info, err := os.Stat(c.path)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && idOf(info) != c.file
+}
+
+// adopt takes up the files that no content is in yet. Files that took the place of others come first, because they tell which files
+// were rotated away before anyone saw them.
+func (s *source) adopt(files []found, now time.Time) {
+	fresh := s.unowned(files)
+	slices.SortStableFunc(fresh, func(a, b found) int { return rank(s.newest(a.path)) - rank(s.newest(b.path)) })
+	for _, f := range fresh {
+		if s.owner(f.id) != nil {
 			continue
 		}
-		seen[dir] = true
-		entries, err := os.ReadDir(dir)
-		if err != nil {
-			return nil, err
+		if previous := s.newest(f.path); previous != nil {
+			for _, m := range s.missed(previous, previous.written(), time.Time{}) {
+				s.begin(m, m.id, s.nextGen(m.id))
+			}
 		}
-		for _, e := range entries {
-			if f, err := find(filepath.Join(dir, e.Name())); err == nil {
-				files = append(files, f)
+		c := s.begin(f, f.id, s.nextGen(f.id))
+		if s.beginning && s.cfg.Start == "end" && c.f != nil {
+			if err := c.skipToEnd(s.cfg.MaxLineBytes); err != nil {
+				c.fail(err, now)
 			}
 		}
 	}
-	return files, nil
+}
+
+func rank(previous *content) int {
+	if previous == nil {
+		return 1
+	}
+	return 0
+}
+
+// takeUpMissed looks for files that stood at a path after the last one that is known to have left it.
+func (s *source) takeUpMissed(now time.Time) {
+	for _, c := range slices.Clone(s.contents) {
+		if (c.gone || now.Before(c.ending)) && s.newest(c.path) == c {
+			for _, m := range s.missed(c, c.written(), time.Time{}) {
+				s.begin(m, m.id, s.nextGen(m.id))
+			}
+		}
+	}
+}
+
+// begin appends a content that begins in f. Origin and gen say as what it counts.
+func (s *source) begin(f found, origin fileID, gen int) *content {
+	c := newContent(f.path, f.id, gen)
+	c.at, c.origin = f.real, origin
+	s.append(c)
+	if _, err := c.attach(f); err != nil {
+		c.fail(err, time.Time{})
+	}
+	return c
+}
+
+// forget drops the contents that are read to the end and whose files are out of sight.
+func (s *source) forget(matched map[fileID]found, now time.Time) {
+	for _, c := range s.contents {
+		_, ok := matched[c.file]
+		done := (c.empty || c.copyOf != nil) && !c.ending.IsZero() && !now.Before(c.ending)
+		switch {
+		case c.gone || ok || !done || !c.left():
+		case c.copyOf == nil && c.length() > c.offset:
+			c.ready = true // written at the last moment
+		default:
+			s.discard(c)
+		}
+	}
+	for _, c := range s.contents {
+		for c.after != nil && c.after.gone {
+			c.after = c.after.after
+		}
+		if c.copyOf != nil && c.copyOf.gone {
+			c.copyOf = nil // what it repeats was published; lines that are appended to it are its own
+		}
+	}
+	s.contents = slices.DeleteFunc(s.contents, func(c *content) bool { return c.gone })
 }

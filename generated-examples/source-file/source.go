@@ -15,6 +15,7 @@ type source struct {
 	paths patterns
 	lines splitter
 	watch *watcher
+	batch *batch // that Read fills
 
 	contents  []*content // those of one path in the order in which they were written
 	forgotten []lastGen
@@ -42,6 +43,7 @@ func newSource(cfg config, from connect.Position) (*source, error) {
 		paths:     patterns{include: cfg.Paths, exclude: cfg.Exclude},
 		lines:     splitter{max: cfg.MaxLineBytes, keepCR: cfg.KeepCR},
 		watch:     newWatcher(),
+		batch:     &batch{maxLines: cfg.BatchLines, maxBytes: cfg.BatchBytes, skipEmpty: cfg.SkipEmpty},
 		trouble:   newTroubles(cfg.RotateWait),
 		beginning: from == nil,
 	}
@@ -71,11 +73,10 @@ func (s *source) Read(ctx context.Context) (connect.Batch, error) {
 		if err := s.trouble.news(); err != nil {
 			return connect.Batch{}, err
 		}
-		b := &batch{maxLines: s.cfg.BatchLines, maxBytes: s.cfg.BatchBytes, skipEmpty: s.cfg.SkipEmpty}
-		s.gather(b, now)
+		s.gather(s.batch, now)
 		switch {
-		case len(b.pieces) > 0:
-			return connect.Batch{Records: b.records(s.cfg.Key), Position: s.position()}, nil
+		case len(s.batch.pieces) > 0:
+			return connect.Batch{Records: s.batch.take(s.cfg.Key), Position: s.position()}, nil
 		case s.scanDue(now):
 		case !s.cfg.Follow && s.finished():
 			return connect.Batch{}, io.EOF
@@ -123,81 +124,6 @@ func (s *source) wakeAt(now time.Time) time.Time {
 		}
 	}
 	return at
-}
-
-// gather fills b with lines, one block of each file in turn, until it is full or no file has more.
-func (s *source) gather(b *batch, now time.Time) {
-	for more := true; more; {
-		more = false
-		for range s.contents {
-			if b.full() {
-				return
-			}
-			c := s.contents[s.turn%len(s.contents)]
-			s.turn++
-			more = s.drain(c, b, now) || more
-		}
-	}
-}
-
-// drain moves the lines that were read from c to b, and those of one more block. It tells whether there was one.
-func (s *source) drain(c *content, b *batch, now time.Time) bool {
-	if c.f == nil || c.stale {
-		return false
-	}
-	if c.ready && s.overtaken(c) {
-		c.stale, s.nextScan = true, now
-		return false
-	}
-	if !s.released(c, b, now) {
-		return false
-	}
-	if c.copyOf != nil {
-		return s.compare(c)
-	}
-	if c.cut(b, s.lines); b.full() || !c.ready {
-		return false
-	}
-	more, err := c.fill()
-	switch {
-	case errors.Is(err, errReplaced):
-		c.stale, s.nextScan = true, now
-	case err != nil:
-		c.fail(err, now.Add(s.cfg.PollInterval))
-	case more && s.holdCopy(c):
-	case more:
-		c.empty = false
-		c.cut(b, s.lines)
-	default:
-		c.rest(b, !s.cfg.Follow || !c.ending.IsZero() && !now.Before(c.ending))
-	}
-	return more
-}
-
-// released tells whether what stands before c was published to its end. It was, if the file before has nothing unread although c
-// already held lines: then its writer has gone over to c.
-func (s *source) released(c *content, b *batch, now time.Time) bool {
-	p := c.after
-	if p == nil {
-		return true
-	}
-	if !c.ready {
-		return false
-	}
-	begun := c.length() > 0
-	if p.copyOf == nil {
-		p.ready, p.empty = true, false
-		s.drain(p, b, now)
-		if !p.empty {
-			return false
-		}
-	}
-	if !begun {
-		c.ready, c.empty = false, true
-		return false
-	}
-	c.after = nil
-	return !b.full()
 }
 
 func (s *source) finished() bool {

@@ -103,10 +103,10 @@ func (w *watcher) note(event fsnotify.Event) {
 func (w *watcher) changes() (dirty map[string]bool, tree bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	tree, w.tree = w.tree, false
 	if len(w.dirty) > 0 {
 		dirty, w.dirty = w.dirty, make(map[string]bool)
 	}
+	tree, w.tree = w.tree, false
 	return dirty, tree
 }
 
