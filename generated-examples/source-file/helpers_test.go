@@ -55,6 +55,11 @@ func (f *folder) rename(from, to string) {
 	require.NoError(f, os.Rename(f.path(from), f.path(to)))
 }
 
+func (f *folder) remove(name string) {
+	f.Helper()
+	require.NoError(f, os.Remove(f.path(name)))
+}
+
 func (f *folder) copy(from, to string) {
 	f.Helper()
 	content, err := os.ReadFile(f.path(from))
