@@ -36,21 +36,36 @@ func (c retryConfig) policy() backoff.Policy {
 }
 
 type processingConfig struct {
-	BatchSize      int           `toml:"batch_size" alias:"/batch_size" env:"BATCH_SIZE" default:"1000" doc:"Most records in one batch. A sink's batch also ends when the broker can send no more: its window (10 by default) is full or the topic is quiet."`
-	BatchBytes     int           `toml:"batch_bytes" env:"BATCH_BYTES" default:"8388608" doc:"Most bytes of values in one batch."`
-	BatchTimeoutMS int           `toml:"batch_timeout_ms" alias:"/batch_timeout_ms flush_interval_ms" env:"BATCH_TIMEOUT_MS" default:"1000" doc:"Longest time in milliseconds that a batch waits for more records after its first."`
-	PollIntervalMS int           `toml:"poll_interval_ms" alias:"/poll_interval_ms" env:"POLL_INTERVAL_MS" default:"100" doc:"Wait in milliseconds before a source is read again after it failed to read."`
-	Workers        int           `toml:"workers" env:"WORKERS" default:"1" doc:"Sinks that write side by side; records of one routing key stay in order."`
-	MetricsPort    uint16        `toml:"metrics_port" alias:"/metrics_port" env:"METRICS_PORT" default:"9090" doc:"Port of /metrics, /health and /ready; 0 opens none."`
-	MetricsHost    string        `toml:"metrics_host" env:"METRICS_HOST" doc:"Address that the port is opened on; empty means all."`
-	LogLevel       string        `toml:"log_level" alias:"/log_level" env:"LOG_LEVEL" default:"info" doc:"debug, info, warn or error."`
-	LogFormat      string        `toml:"log_format" env:"LOG_FORMAT" default:"console" doc:"console or json."`
-	Shutdown       time.Duration `toml:"shutdown_timeout" env:"SHUTDOWN_TIMEOUT" default:"20s" doc:"How long a stop waits for the batch in hand."`
+	MetricsPort uint16        `toml:"metrics_port" alias:"/metrics_port" env:"METRICS_PORT" default:"9090" doc:"Port of /metrics, /health and /ready; 0 opens none."`
+	MetricsHost string        `toml:"metrics_host" env:"METRICS_HOST" doc:"Address that the port is opened on; empty means all."`
+	LogLevel    string        `toml:"log_level" alias:"/log_level" env:"LOG_LEVEL" default:"info" doc:"debug, info, warn or error."`
+	LogFormat   string        `toml:"log_format" env:"LOG_FORMAT" default:"console" doc:"console or json."`
+	Shutdown    time.Duration `toml:"shutdown_timeout" env:"SHUTDOWN_TIMEOUT" default:"20s" doc:"How long a stop waits for the batch in hand."`
 }
+
+// batchingConfig is what a sink adds to the [processing] table.
+type batchingConfig struct {
+	BatchSize      int `toml:"batch_size" alias:"/batch_size" env:"BATCH_SIZE" default:"1000" doc:"Most records in one batch. A sink's batch also ends when the broker can send no more: its window (10 by default) is full or the topic is quiet."`
+	BatchBytes     int `toml:"batch_bytes" env:"BATCH_BYTES" default:"8388608" doc:"Most bytes of values in one batch."`
+	BatchTimeoutMS int `toml:"batch_timeout_ms" alias:"/batch_timeout_ms flush_interval_ms" env:"BATCH_TIMEOUT_MS" default:"1000" doc:"Longest time in milliseconds that a batch waits for more records after its first."`
+	Workers        int `toml:"workers" env:"WORKERS" default:"1" doc:"Sinks that write side by side; records of one routing key stay in order."`
+}
+
+// pollingConfig is what a source adds to the [processing] table.
+type pollingConfig struct {
+	IntervalMS int `toml:"poll_interval_ms" alias:"/poll_interval_ms" env:"POLL_INTERVAL_MS" default:"100" doc:"Wait in milliseconds before a source is read again after it failed to read."`
+}
+
+// Keys of the [processing] table that files of the Rust connectors have and that do nothing here, by kind of connector.
+var (
+	unusedInSinks   = []string{"poll_interval_ms"}
+	unusedInSources = []string{"batch_size", "batch_timeout_ms", "flush_interval_ms"}
+)
 
 // sinkConfig is the runtime's part of a sink's file.
 type sinkConfig struct {
 	coreConfig
+	Batching     batchingConfig          `toml:"processing"`
 	Topic        string                  `toml:"source_topic" env:"DANUBE_TOPIC" doc:"Danube topic to read, in the form /namespace/topic; several topics go into routes."`
 	Subscription string                  `toml:"subscription_name" env:"SUBSCRIPTION_NAME" doc:"Subscription that keeps the position on the broker; the connector's name when empty. Another name starts at the newest message."`
 	Type         danube.SubscriptionType `toml:"subscription_type" env:"SUBSCRIPTION_TYPE" default:"Exclusive" doc:"Exclusive, Shared, Failover or KeyShared; Exclusive keeps order and is what the broker is best at."`
@@ -74,10 +89,11 @@ const (
 // sourceConfig is the runtime's part of a source's file.
 type sourceConfig struct {
 	coreConfig
-	Topic      string `toml:"destination_topic" env:"DANUBE_TOPIC" doc:"Danube topic to write to, in the form /namespace/topic; it is created when missing."`
-	Partitions int    `toml:"partitions" env:"PARTITIONS" default:"0" doc:"Partitions of the topic; 0 is a plain topic. Records are spread by key."`
-	Reliable   bool   `toml:"reliable_dispatch" env:"RELIABLE_DISPATCH" default:"true" doc:"Whether the topic stores messages until they are acknowledged."`
-	StateDir   string `toml:"state_dir" env:"STATE_DIR" default:"state" doc:"Folder of the position file; it must outlive the process."`
+	Polling    pollingConfig `toml:"processing"`
+	Topic      string        `toml:"destination_topic" env:"DANUBE_TOPIC" doc:"Danube topic to write to, in the form /namespace/topic; it is created when missing."`
+	Partitions int           `toml:"partitions" env:"PARTITIONS" default:"0" doc:"Partitions of the topic; 0 is a plain topic. Records are spread by key."`
+	Reliable   bool          `toml:"reliable_dispatch" env:"RELIABLE_DISPATCH" default:"true" doc:"Whether the topic stores messages until they are acknowledged."`
+	StateDir   string        `toml:"state_dir" env:"STATE_DIR" default:"state" doc:"Folder of the position file; it must outlive the process."`
 }
 
 // A sinkRoute maps one topic to one target.
@@ -88,8 +104,8 @@ type sinkRoute struct {
 	Type         danube.SubscriptionType `toml:"subscription_type" default:"Exclusive" doc:"As subscription_type at the root."`
 }
 
-// loadOptions reads the configuration file and the environment into options.
-func loadOptions(file string, environ []string, options []option.Option) ([]option.Unknown, error) {
+// loadOptions reads the configuration file and the environment into options; unused are keys of [processing] that do nothing here.
+func loadOptions(file string, environ []string, options []option.Option, unused []string) ([]option.Unknown, error) {
 	doc := map[string]any{}
 	name := "configuration"
 	if file != "" {
@@ -99,7 +115,11 @@ func loadOptions(file string, environ []string, options []option.Option) ([]opti
 			return nil, err
 		}
 	}
-	return option.Load(options, option.Source{File: filepath.Base(name), Doc: doc, Env: environment(environ)})
+	src := option.Source{File: filepath.Base(name), Doc: doc, Env: environment(environ)}
+	for _, key := range unused { // in its table, and at the root as older files have it
+		src.Unused = append(src.Unused, key, "processing."+key)
+	}
+	return option.Load(options, src)
 }
 
 func readTOML(file string) (map[string]any, error) {
@@ -167,16 +187,18 @@ func (c coreConfig) check() []error {
 	return append(errs, c.Processing.check()...)
 }
 
+// check reports every value that cannot work.
+func (b batchingConfig) check() []error {
+	var errs problems
+	errs.positive("processing.batch_size", b.BatchSize)
+	errs.positive("processing.batch_bytes", b.BatchBytes)
+	errs.positive("processing.batch_timeout_ms", b.BatchTimeoutMS)
+	errs.positive("processing.workers", b.Workers)
+	return errs
+}
+
 func (p processingConfig) check() []error {
 	var errs problems
-	for key, n := range map[string]int{
-		"batch_size": p.BatchSize, "batch_bytes": p.BatchBytes, "batch_timeout_ms": p.BatchTimeoutMS,
-		"poll_interval_ms": p.PollIntervalMS, "workers": p.Workers,
-	} {
-		if n < 1 {
-			errs.addf("processing."+key, "%d is not positive", n)
-		}
-	}
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, strings.ToLower(p.LogLevel)) {
 		errs.addf("processing.log_level", "%q is not a level; write debug, info, warn or error", p.LogLevel)
 	}
@@ -186,7 +208,6 @@ func (p processingConfig) check() []error {
 	if p.Shutdown <= 0 {
 		errs.addf("processing.shutdown_timeout", "%v is not positive", p.Shutdown)
 	}
-	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errs
 }
 
@@ -208,6 +229,12 @@ type problems []error
 func (p *problems) add(place string, err error) {
 	if err != nil {
 		*p = append(*p, fmt.Errorf("%s: %w", place, err))
+	}
+}
+
+func (p *problems) positive(place string, n int) {
+	if n < 1 {
+		p.addf(place, "%d is not positive", n)
 	}
 }
 

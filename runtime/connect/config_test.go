@@ -118,13 +118,24 @@ subscription_type = "Shared"
 		}
 		in, unknown, err := c.load(path, tt.env)
 		require.NoError(t, err, name)
-		require.Empty(t, unknown, name)
+		for _, u := range unknown {
+			require.Contains(t, u.String(), "poll_interval_ms has no effect in this connector", name)
+		}
+		var core sinkConfig
+		_, err = loadOptions(path, tt.env, option.Of("", &core), nil)
+		require.NoError(t, err, name)
+		b := core.Batching
+		require.Equal(t, []int{33, 44}, []int{b.BatchSize, b.BatchTimeoutMS}, name)
+		var source sourceConfig
+		_, err = loadOptions(path, tt.env, option.Of("", &source), nil)
+		require.NoError(t, err, name)
+		require.Equal(t, 55, source.Polling.IntervalMS, name)
 		require.Equal(t, "c", in.core.Name, name)
 		require.Equal(t, 7, in.core.Retry.MaxRetries, name)
 		require.Equal(t, 11*time.Millisecond, in.core.Retry.policy().Base, name)
 		require.Equal(t, 22*time.Millisecond, in.core.Retry.policy().Max, name)
 		p := in.core.Processing
-		require.Equal(t, []any{33, 44, 55, uint16(66), "warn"}, []any{p.BatchSize, p.BatchTimeoutMS, p.PollIntervalMS, p.MetricsPort, p.LogLevel}, name)
+		require.Equal(t, []any{uint16(66), "warn"}, []any{p.MetricsPort, p.LogLevel}, name)
 		require.Equal(t, "/default/x -> hook", in.what, name)
 	}
 }
@@ -146,7 +157,7 @@ func TestDispatchStrategyIsReliability(t *testing.T) {
 	t.Parallel()
 	for env, want := range map[string]bool{"DISPATCH_STRATEGY=NonReliable": false, "DISPATCH_STRATEGY=Reliable": true, "RELIABLE_DISPATCH=false": false, "X=": true} {
 		var core sourceConfig
-		_, err := loadOptions("", []string{"DANUBE_SERVICE_URL=http://b:1", "CONNECTOR_NAME=c", env}, option.Of("", &core))
+		_, err := loadOptions("", []string{"DANUBE_SERVICE_URL=http://b:1", "CONNECTOR_NAME=c", env}, option.Of("", &core), nil)
 		require.NoError(t, err)
 		require.Equal(t, want, core.Reliable, env)
 	}

@@ -66,12 +66,13 @@ func sinkConnector[C any](name string, open func(context.Context, C) (Sink, erro
 		name: name, kind: "sink", options: options,
 		sample: map[string]string{"source_topic": "/default/events"},
 		load: func(file string, environ []string) (*instance, []option.Unknown, error) {
-			unknown, err := loadOptions(file, environ, options())
+			unknown, err := loadOptions(file, environ, options(), unusedInSinks)
 			if err != nil {
 				return nil, unknown, err
 			}
 			targets, errs := core.targets(name, routes.Routes)
 			errs = append(errs, core.check()...)
+			errs = append(errs, core.Batching.check()...)
 			errs = append(errs, core.DeadLetter.check()...)
 			if core.AckTimeout <= 0 {
 				errs = append(errs, fmt.Errorf("ack_timeout: %v is not positive", core.AckTimeout))
@@ -127,7 +128,9 @@ func (c sinkConfig) targets(table string, routes []sinkRoute) ([]SinkRoute, []er
 
 func (c sinkConfig) settings(s Settings, routes []SinkRoute) SinkSettings {
 	return SinkSettings{
-		Settings: s, Routes: routes, Workers: c.Processing.Workers, CreateTopic: c.CreateTopic, AckTimeout: c.AckTimeout,
+		Settings: s, BatchSize: c.Batching.BatchSize, BatchBytes: c.Batching.BatchBytes,
+		BatchTimeout: time.Duration(c.Batching.BatchTimeoutMS) * time.Millisecond,
+		Routes:       routes, Workers: c.Batching.Workers, CreateTopic: c.CreateTopic, AckTimeout: c.AckTimeout,
 		OnReject: c.DeadLetter.OnReject, DeadLetterTopic: c.DeadLetter.Topic,
 	}
 }
@@ -142,7 +145,7 @@ func sourceConnector[C any](name string, open func(context.Context, C, Position)
 		name: name, kind: "source", options: options,
 		sample: map[string]string{"destination_topic": "/default/events"},
 		load: func(file string, environ []string) (*instance, []option.Unknown, error) {
-			unknown, err := loadOptions(file, environ, options())
+			unknown, err := loadOptions(file, environ, options(), unusedInSources)
 			if err != nil {
 				return nil, unknown, err
 			}
@@ -167,6 +170,7 @@ func (c sourceConfig) check() []error {
 	} else {
 		errs.add("destination_topic", danube.CheckTopic(c.Topic))
 	}
+	errs.positive("processing.poll_interval_ms", c.Polling.IntervalMS)
 	if c.Partitions < 0 {
 		errs.addf("partitions", "%d is negative", c.Partitions)
 	}
@@ -176,7 +180,7 @@ func (c sourceConfig) check() []error {
 func (c sourceConfig) settings(s Settings, store PositionStore) SourceSettings {
 	return SourceSettings{
 		Settings: s, Topic: c.Topic, Partitions: c.Partitions, Reliable: c.Reliable, Positions: store,
-		ReadRetry: time.Duration(c.Processing.PollIntervalMS) * time.Millisecond,
+		ReadRetry: time.Duration(c.Polling.IntervalMS) * time.Millisecond,
 	}
 }
 
@@ -185,9 +189,7 @@ func (c coreConfig) settings(log *zap.Logger, o *operations) Settings {
 	retry := c.Retry.policy()
 	return Settings{
 		ServiceURL: c.ServiceURL, Name: c.Name,
-		BatchSize: c.Processing.BatchSize, BatchBytes: c.Processing.BatchBytes,
-		BatchTimeout: time.Duration(c.Processing.BatchTimeoutMS) * time.Millisecond,
-		RetryBase:    retry.Base, RetryMax: retry.Max, MaxRetries: c.Retry.MaxRetries,
+		RetryBase: retry.Base, RetryMax: retry.Max, MaxRetries: c.Retry.MaxRetries,
 		ShutdownTimeout: c.Processing.Shutdown,
 		Log:             log, Metrics: o.registry, Health: o.health,
 	}

@@ -16,10 +16,6 @@ type Settings struct {
 	Name       string          // the connector's name in metrics, producers and consumers; required
 	Client     []danube.Option // changes to the Danube client, such as a dialer
 
-	BatchSize    int           // most records in one batch; 1000
-	BatchBytes   int           // most bytes of values in one batch; 8 MiB
-	BatchTimeout time.Duration // longest wait of a batch for more records after its first; 1 s
-
 	RetryBase  time.Duration // wait before the first retry, doubling, with jitter; 1 s
 	RetryMax   time.Duration // longest wait between two tries; 30 s
 	MaxRetries int           // failed tries in a row after which Health reports it; 0 means after the first
@@ -32,9 +28,6 @@ type Settings struct {
 }
 
 func (s *Settings) fillDefaults() {
-	setDefault(&s.BatchSize, 1000)
-	setDefault(&s.BatchBytes, 8<<20)
-	setDefault(&s.BatchTimeout, time.Second)
 	setDefault(&s.RetryBase, time.Second)
 	setDefault(&s.RetryMax, 30*time.Second)
 	setDefault(&s.ShutdownTimeout, 20*time.Second)

@@ -20,9 +20,12 @@ import (
 // SinkSettings say what a sink reads and how.
 type SinkSettings struct {
 	Settings
-	Routes      []SinkRoute // at least one
-	Workers     int         // sinks that write side by side per route; 1
-	CreateTopic bool        // make a missing topic, so that nothing published later passes the subscription by
+	Routes       []SinkRoute   // at least one
+	Workers      int           // sinks that write side by side per route; 1
+	BatchSize    int           // most records in one batch; 1000
+	BatchBytes   int           // most bytes of values in one batch; 8 MiB
+	BatchTimeout time.Duration // longest wait of a batch for more records after its first; 1 s
+	CreateTopic  bool          // make a missing topic, so that nothing published later passes the subscription by
 	// AckTimeout is the broker's for these subscriptions; 30 s. Records that wait longer than two thirds of it for the target are
 	// given back, which uses up no delivery attempt, until the target answers.
 	AckTimeout time.Duration
@@ -46,6 +49,9 @@ type SinkRoute struct {
 func StreamSink(ctx context.Context, s SinkSettings, open func(context.Context) (Sink, error)) error {
 	s.fillDefaults()
 	setDefault(&s.Workers, 1)
+	setDefault(&s.BatchSize, 1000)
+	setDefault(&s.BatchBytes, 8<<20)
+	setDefault(&s.BatchTimeout, time.Second)
 	setDefault(&s.AckTimeout, 30*time.Second)
 	setDefault(&s.OnReject, onRejectDeadLetter)
 	if len(s.Routes) == 0 {

@@ -105,10 +105,11 @@ func (b *sinkBench) start(wrap func(connect.Sink) connect.Sink) *run {
 	r := &run{bench: b, cancel: cancel, done: make(chan error, 1)}
 	settings := connect.SinkSettings{
 		Settings: connect.Settings{
-			ServiceURL: b.broker.URL(), Name: "suite", BatchSize: 100,
+			ServiceURL: b.broker.URL(), Name: "suite",
 			RetryBase: 2 * time.Millisecond, RetryMax: 20 * time.Millisecond, ShutdownTimeout: b.patience, Log: b.log(),
 		},
 		Routes:      []connect.SinkRoute{{From: sinkTopic, Subscription: sinkSubscription}},
+		BatchSize:   100,
 		CreateTopic: true,
 	}
 	var once sync.Once

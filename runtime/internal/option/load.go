@@ -14,6 +14,8 @@ type Source struct {
 	File string            // the document's name in messages
 	Doc  map[string]any    // the decoded TOML document
 	Env  map[string]string // the environment
+	// Unused are paths that other programs of the same configuration use and this one does not.
+	Unused []string
 }
 
 // Load gives every option its value: the environment's, else the document's (the present key before older ones), else its default.
@@ -135,10 +137,14 @@ func lookup(doc map[string]any, path string) (any, bool) {
 type Unknown struct {
 	Path    string
 	Nearest string // a known path that looks like it; empty when none does
+	Unused  bool   // it is known elsewhere and does nothing here
 }
 
 // String says it in one line.
 func (u Unknown) String() string {
+	if u.Unused {
+		return fmt.Sprintf("key %s has no effect in this connector", u.Path)
+	}
 	if u.Nearest == "" {
 		return fmt.Sprintf("unknown key %s", u.Path)
 	}
@@ -156,6 +162,10 @@ func (l *loader) unknown(options []Option) []Unknown {
 	var out []Unknown
 	for _, path := range slices.Sorted(maps.Keys(leaves("", l.Doc))) {
 		if !l.isUsed(path) && !isTableOf(path, known) {
+			if slices.Contains(l.Unused, path) {
+				out = append(out, Unknown{Path: path, Unused: true})
+				continue
+			}
 			out = append(out, Unknown{Path: path, Nearest: nearest(path, known)})
 		}
 	}
