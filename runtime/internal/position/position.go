@@ -13,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/danube-messaging/danube-connect-go/runtime/internal/filelock"
 )
 
 // version of the file's format.
@@ -22,7 +24,7 @@ const version = 1
 type Store struct {
 	path      string
 	connector string
-	lock      *os.File
+	lock      *filelock.Lock
 }
 
 // file is what stands in the position file.
@@ -41,9 +43,14 @@ func Open(dir, connector string) (*Store, error) {
 		return nil, fmt.Errorf("make the folder of the position file: %w; name another with state_dir", err)
 	}
 	path := filepath.Join(dir, connector+".position.json")
-	lock, err := acquire(path + ".lock")
-	if err != nil {
-		return nil, err
+	lock, err := filelock.Acquire(path + ".lock")
+	var held *filelock.HeldError
+	switch {
+	case errors.As(err, &held):
+		return nil, fmt.Errorf("position %s is in use by process %s; stop it, or give this connector another connector_name or state_dir",
+			path, held.Holder)
+	case err != nil:
+		return nil, fmt.Errorf("lock position: %w", err)
 	}
 	return &Store{path: path, connector: connector, lock: lock}, nil
 }
@@ -96,7 +103,7 @@ func (s *Store) Save(position []byte) error {
 }
 
 // Close gives the lock back.
-func (s *Store) Close() error { return s.lock.Close() }
+func (s *Store) Close() error { return s.lock.Release() }
 
 func checksum(connector string, position []byte) string {
 	sum := sha256.Sum256(append(append([]byte(connector), 0), position...))
