@@ -2,7 +2,9 @@ package danubetest
 
 import (
 	"context"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 
 	"google.golang.org/grpc/peer"
@@ -16,21 +18,32 @@ type connections struct {
 
 // closeAll closes every connection; listeners stay open.
 func (cs *connections) closeAll() {
-	cs.mu.Lock()
-	all := make([]*conn, 0, len(cs.open))
-	for c := range cs.open {
-		all = append(all, c)
-	}
-	cs.mu.Unlock()
-	for _, c := range all {
+	for _, c := range cs.all() {
 		_ = c.Close() // it may be closed already, which is what is wanted
 	}
+}
+
+// all lists the open connections.
+func (cs *connections) all() []*conn {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return slices.Collect(maps.Keys(cs.open))
+}
+
+func (cs *connections) add(c *conn) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if cs.open == nil {
+		cs.open = make(map[*conn]struct{})
+	}
+	cs.open[c] = struct{}{}
 }
 
 // listener is a net.Listener whose connections are known.
 type listener struct {
 	net.Listener
-	conns *connections
+	conns   *connections
+	refuses func(net.Addr) bool // who is not let in
 }
 
 func (l listener) Accept() (net.Conn, error) {
@@ -39,12 +52,11 @@ func (l listener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	c := &conn{Conn: nc, all: l.conns, subscribed: make(map[*consumer]struct{})}
-	l.conns.mu.Lock()
-	defer l.conns.mu.Unlock()
-	if l.conns.open == nil {
-		l.conns.open = make(map[*conn]struct{})
+	l.conns.add(c)
+	// Asked after it is known: a fault that comes at this moment either sees the connection or is seen here.
+	if l.refuses(nc.RemoteAddr()) {
+		_ = c.Close() // the server finds a closed connection, which it expects at any time
 	}
-	l.conns.open[c] = struct{}{}
 	return c, nil
 }
 

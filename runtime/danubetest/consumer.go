@@ -20,6 +20,8 @@ type consumer struct {
 	pending bool    // subscribed and not yet opened a stream: counts as connected
 	removed bool    // no longer part of its subscription
 
+	unhealthy bool // HealthCheck answers CLOSE, see Broker.CloseHealth
+
 	outbox fifo[*delivery]
 	keys   int // on Key-Shared: how many keys it owns
 }

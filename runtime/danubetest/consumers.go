@@ -37,6 +37,9 @@ func (s consumers) ReceiveMessages(req *danubepb.ReceiveRequest, ss grpc.ServerS
 	if c == nil {
 		return errNoConsumer(req.GetConsumerId())
 	}
+	if err := s.broker.cutOff(ss.Context(), []string{c.name}); err != nil {
+		return err
+	}
 	st := &stream{ctx: ss.Context(), wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	if err := c.open(st); err != nil {
 		return err

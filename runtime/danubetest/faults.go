@@ -1,7 +1,6 @@
 package danubetest
 
 import (
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -9,11 +8,15 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// faults are the calls that tests want refused. It is a leaf in the lock order.
+// faults are what tests want to go wrong with calls and connections. It is a leaf in the lock order.
 type faults struct {
-	pending atomic.Int64 // refusals left over all methods, so that a call without faults costs one load
-	mu      sync.Mutex
-	refuse  map[string]refusal // by method name without service
+	active atomic.Int64 // entries of all maps together, so that a call without faults costs one load
+	halted atomic.Bool  // StopAfter's point was reached
+	mu     sync.Mutex
+	refuse map[string]refusal  // by method name without service
+	delay  map[string]delay    // likewise
+	cut    map[string]struct{} // names and addresses of clients that are cut off
+	stop   int64               // publishes until the broker stops; 0 is never
 }
 
 type refusal struct {
@@ -27,28 +30,38 @@ func (b *Broker) Refuse(method string, code codes.Code, n int) {
 	f := &b.faults
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.refuse == nil {
-		f.refuse = make(map[string]refusal)
-	}
-	f.pending.Add(int64(max(n, 0) - f.refuse[method].left))
-	f.refuse[method] = refusal{code: code, left: max(n, 0)}
+	set(&f.refuse, method, refusal{code: code, left: n}, n > 0)
+	f.count()
 }
 
-// refusal returns the error that a call of a method, given by its full name, is to end with.
-func (f *faults) refusal(fullMethod string) error {
-	if f.pending.Load() == 0 {
-		return nil
+// set stores v under key, or with ok false forgets what is there.
+func set[V any](m *map[string]V, key string, v V, ok bool) {
+	if !ok {
+		delete(*m, key)
+		return
 	}
-	method := fullMethod[strings.LastIndex(fullMethod, "/")+1:]
+	if *m == nil {
+		*m = make(map[string]V)
+	}
+	(*m)[key] = v
+}
+
+// count brings active up to date; the caller holds mu.
+func (f *faults) count() {
+	f.active.Store(int64(len(f.refuse)+len(f.delay)+len(f.cut)) + min(f.stop, 1))
+}
+
+// refusal returns the error that a call of a method, given without its service, is to end with.
+func (f *faults) refusal(method string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	r := f.refuse[method]
-	if r.left == 0 {
+	r, ok := f.refuse[method]
+	if !ok {
 		return nil
 	}
 	r.left--
-	f.refuse[method] = r
-	f.pending.Add(-1)
+	set(&f.refuse, method, r, r.left > 0)
+	f.count()
 	return status.Errorf(r.code, "%s refused by a test", method)
 }
 
@@ -102,6 +115,8 @@ func (b *Broker) Redeliver(topic, name string) bool {
 //
 // With keep, topics, messages, policies and the positions of reliable subscriptions are kept and offsets go on; everything
 // unacknowledged comes again, counted from the first delivery. Without keep the broker is empty.
+//
+// It ends the stop of [Broker.StopAfter].
 func (b *Broker) Restart(keep bool) {
 	b.log.Info("restart", "keep", keep)
 	if keep {
@@ -118,5 +133,6 @@ func (b *Broker) Restart(keep bool) {
 		}
 	}
 	b.conns.closeAll()
+	b.faults.halted.Store(false)
 	b.changed()
 }

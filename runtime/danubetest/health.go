@@ -24,7 +24,7 @@ func (h health) HealthCheck(_ context.Context, req *danubepb.HealthCheckRequest)
 	case danubepb.HealthCheckRequest_Consumer:
 		if c := h.broker.ids.consumer(req.GetId()); c != nil {
 			c.sub.topic.mu.Lock()
-			ok = c.connected()
+			ok = c.connected() && !c.unhealthy
 			c.sub.topic.mu.Unlock()
 		}
 	default:

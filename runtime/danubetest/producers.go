@@ -16,7 +16,7 @@ type producers struct {
 	broker *Broker
 }
 
-func (p producers) CreateProducer(_ context.Context, req *danubepb.ProducerRequest) (*danubepb.ProducerResponse, error) {
+func (p producers) CreateProducer(ctx context.Context, req *danubepb.ProducerRequest) (*danubepb.ProducerResponse, error) {
 	t, err := p.resolve(req)
 	if err != nil {
 		return nil, err
@@ -25,6 +25,7 @@ func (p producers) CreateProducer(_ context.Context, req *danubepb.ProducerReque
 	if err != nil {
 		return nil, err
 	}
+	made.conn.Store(connOf(ctx))
 	return &danubepb.ProducerResponse{RequestId: req.GetRequestId(), ProducerId: made.id, ProducerName: made.name}, nil
 }
 
@@ -78,7 +79,7 @@ func (t *topic) producer(name string) (*producer, error) {
 	return p, nil
 }
 
-func (p producers) SendMessage(_ context.Context, m *danubepb.StreamMessage) (*danubepb.MessageResponse, error) {
+func (p producers) SendMessage(ctx context.Context, m *danubepb.StreamMessage) (*danubepb.MessageResponse, error) {
 	if m.GetMsgId() == nil {
 		return nil, status.Error(codes.InvalidArgument, "msg_id is required")
 	}
@@ -86,6 +87,7 @@ func (p producers) SendMessage(_ context.Context, m *danubepb.StreamMessage) (*d
 	if sender == nil {
 		return nil, errNoProducer(m.GetMsgId().GetProducerId())
 	}
+	sender.conn.Store(connOf(ctx))
 	if size := proto.Size(m); size > maxMessage {
 		return nil, status.Errorf(codes.OutOfRange,
 			"Error, decoded message length too large: found %d bytes, the limit is: %d bytes", size, maxMessage)
@@ -98,7 +100,15 @@ func (p producers) SendMessage(_ context.Context, m *danubepb.StreamMessage) (*d
 			"Unable to publish the message: the producer with id %d is not attached to topic name %s", sender.id, name)
 	}
 	id := m.GetRequestId() // from here on m belongs to the topic
-	if err := sender.topic.publish(m); err != nil {
+	last, err := p.broker.faults.admit()
+	if err != nil {
+		return nil, err
+	}
+	err = sender.topic.publish(m)
+	if last {
+		p.broker.halt()
+	}
+	if err != nil {
 		return nil, err
 	}
 	return &danubepb.MessageResponse{RequestId: id}, nil

@@ -14,6 +14,7 @@ type producer struct {
 	id    uint64
 	name  string
 	topic *topic
+	conn  atomic.Pointer[conn] // by which it spoke last; nil when that is not one of ours
 }
 
 // registry finds producers and consumers by id. It is a leaf in the lock order.

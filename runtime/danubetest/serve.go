@@ -1,7 +1,6 @@
 package danubetest
 
 import (
-	"context"
 	"errors"
 	"net"
 	"time"
@@ -55,7 +54,7 @@ func (b *Broker) Serve(client, admin net.Listener) error {
 func (b *Broker) run(s *grpc.Server, l net.Listener) {
 	b.servers = append(b.servers, s)
 	b.serving.Go(func() {
-		if err := s.Serve(listener{l, &b.conns}); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+		if err := s.Serve(listener{l, &b.conns, b.cutAddress}); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 			b.log.Error("listener failed", "address", l.Addr().String(), "error", err)
 		}
 	})
@@ -74,21 +73,6 @@ func (b *Broker) newServer() *grpc.Server {
 		grpc.UnaryInterceptor(b.beforeCall),
 		grpc.StreamInterceptor(b.beforeStream),
 	)
-}
-
-// beforeCall refuses what a test wants refused.
-func (b *Broker) beforeCall(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	if err := b.faults.refusal(info.FullMethod); err != nil {
-		return nil, err
-	}
-	return handler(ctx, req)
-}
-
-func (b *Broker) beforeStream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	if err := b.faults.refusal(info.FullMethod); err != nil {
-		return err
-	}
-	return handler(srv, ss)
 }
 
 // urlOf is the URL of a listening address, and whether that address stands for all of the machine's.

@@ -18,6 +18,7 @@ type subscription struct {
 	pick       picker      // whose turn it is, by the type
 	dispatcher dispatcher
 	undecided  bool // since a restart: the first consumer chooses the type
+	lostAcks   int  // acknowledgements that are still to be lost, see Broker.LoseAcks
 
 	delivered, redelivered, acked uint64
 }
@@ -105,7 +106,7 @@ func (s *subscription) join(req *danubepb.ConsumerRequest, from *conn) (*consume
 	} else {
 		c.lose(nil) // a takeover: the old stream ends with OK
 	}
-	c.pending, c.conn = true, from
+	c.pending, c.conn, c.unhealthy = true, from, false
 	if !from.remember(c) {
 		c.pending = false // the connection is gone already
 	}

@@ -150,7 +150,9 @@ func (t *topic) ack(subscription string, offset uint64) error {
 	if s == nil {
 		return fmt.Errorf("%w: %s on topic %s", errNoSubscription, subscription, t.name)
 	}
-	s.dispatcher.ack(offset)
+	if !s.losesAck() {
+		s.dispatcher.ack(offset)
+	}
 	t.trim()
 	t.broker.changed()
 	return nil
