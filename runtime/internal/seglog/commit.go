@@ -1,0 +1,176 @@
+package seglog
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// A batch is what is written and synced at once.
+type batch struct {
+	first uint64
+	buf   []byte
+	led   atomic.Bool   // somebody brings it to the disk
+	done  chan struct{} // closed when it is over; then err is set
+	err   error
+}
+
+// A Ticket stands for a record on its way to the disk.
+type Ticket struct {
+	log    *Log
+	batch  *batch
+	offset uint64
+}
+
+// Offset is the record's.
+func (t Ticket) Offset() uint64 { return t.offset }
+
+// Wait returns nil when the record, and so every one before it, is as safe as the log makes it. On an error neither this record
+// nor any that was appended after it and not yet safe is in the log, and their offsets are given anew. A full disk is such an
+// error; when there is room again, appends work again. After a failed fsync nobody knows what is on the disk, so the log takes no
+// more appends until it is opened anew.
+func (t Ticket) Wait() error {
+	if t.batch.led.CompareAndSwap(false, true) {
+		t.log.bring(t.batch)
+	}
+	<-t.batch.done
+	return t.batch.err
+}
+
+// bring writes b. While it waits for the batch before, others join b.
+func (l *Log) bring(b *batch) {
+	l.commit.Lock()
+	defer l.commit.Unlock()
+	l.mu.Lock()
+	if l.pending != b { // it went down with the one before
+		l.mu.Unlock()
+		return
+	}
+	l.pending = nil
+	end := l.next
+	l.mu.Unlock()
+
+	err := l.write(b, end)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil {
+		l.drop(b, err)
+		return
+	}
+	l.written = end
+	if !l.opts.NoSync {
+		l.synced = end
+	}
+	last := l.segments[len(l.segments)-1]
+	last.grow(b)
+	if cap(b.buf) <= 1<<20 { // a larger one would lie there for ever after one burst
+		l.spare = b.buf
+	}
+	b.buf = nil
+	close(b.done)
+}
+
+// drop ends b and all that was appended after it. The caller holds commit and mu.
+func (l *Log) drop(b *batch, err error) {
+	b.err = err
+	close(b.done)
+	if p := l.pending; p != nil {
+		p.err = err
+		close(p.done)
+		l.pending = nil
+	}
+	l.next = l.written
+}
+
+// write puts b at the end of the active segment. When it fails the segment is as it was, or the log is marked as failed.
+func (l *Log) write(b *batch, end uint64) error {
+	if l.failed != nil {
+		return l.failed
+	}
+	if err := l.prepare(b.first, int64(len(b.buf))); err != nil {
+		return fmt.Errorf("append to log: %w", err)
+	}
+	s := l.segments[len(l.segments)-1]
+	if _, err := l.active.WriteAt(b.buf, s.size); err != nil {
+		err = fmt.Errorf("append records %d to %d to log: %w", b.first, end-1, err)
+		if undo := l.active.Truncate(s.size); undo != nil {
+			l.fail(fmt.Errorf("log takes no more records until it is opened again: %w; and what was written of it could not be cut off: %w", err, undo))
+		}
+		return err
+	}
+	if l.opts.NoSync {
+		return nil
+	}
+	if err := l.active.Sync(); err != nil {
+		err = fmt.Errorf("log takes no more records until it is opened again: sync records %d to %d: %w", b.first, end-1, err)
+		l.fail(err)
+		return err
+	}
+	return nil
+}
+
+func (l *Log) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failed = err
+}
+
+// prepare makes the active segment ready for n bytes from offset base on.
+func (l *Log) prepare(base uint64, n int64) error {
+	if l.marked {
+		// The mark must be gone for good before the log is longer than it says.
+		if err := errors.Join(l.opts.FS.Remove(l.path(closedName)), l.opts.FS.SyncDir(l.dir)); err != nil {
+			return err
+		}
+		l.marked = false
+	}
+	h := header{base: base, created: time.Now()}
+	if len(l.segments) > 0 {
+		last := l.segments[len(l.segments)-1]
+		if last.size == headerSize || last.size+n <= l.opts.SegmentBytes {
+			return l.openActive(last)
+		}
+		h.prevBase, h.prevSize = last.base, last.size
+	}
+	return l.roll(h)
+}
+
+// openActive opens the last segment for writing if it is not.
+func (l *Log) openActive(last *segment) (err error) {
+	if l.active == nil {
+		l.active, err = l.opts.FS.OpenFile(last.path, os.O_RDWR, 0)
+	}
+	return err
+}
+
+// roll begins a new segment. Its header is safe before a record follows, so that a segment without a header has none.
+func (l *Log) roll(h header) error {
+	if l.opts.NoSync && l.active != nil {
+		if err := l.active.Sync(); err != nil {
+			l.fail(fmt.Errorf("log takes no more records until it is opened again: %w", err))
+			return err
+		}
+	}
+	path := l.path(segmentName(h.base))
+	// A file of that name holds nothing: an earlier roll failed half-way.
+	f, err := l.opts.FS.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(h.encode(), 0)
+	if err := errors.Join(err, f.Sync(), l.opts.FS.SyncDir(l.dir)); err != nil {
+		return errors.Join(err, f.Close(), l.opts.FS.Remove(path))
+	}
+	if l.active != nil {
+		// All of it is synced, so that nothing is lost if closing fails.
+		_ = l.active.Close()
+	}
+	l.active = f
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.segments = append(l.segments, &segment{path: path, base: h.base, created: h.created, size: headerSize})
+	l.synced = l.written
+	return nil
+}
