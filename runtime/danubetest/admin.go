@@ -70,11 +70,15 @@ func (a topicAdmin) create(names []string, strategy adminpb.DispatchStrategy, su
 	if _, known := adminpb.DispatchStrategy_name[int32(strategy)]; !known {
 		return status.Error(codes.InvalidArgument, "Dispatch strategy is missing")
 	}
-	if subject != "" {
-		return status.Errorf(codes.NotFound, "schema subject %s not found in registry. Ensure schema is registered first", subject)
+	if subject != "" && !a.broker.schemas.known(subject) {
+		return errUnknownSubject(codes.NotFound, subject)
 	}
 	for _, name := range names {
-		if _, err := a.broker.createTopic(name, strategy == adminpb.DispatchStrategy_Reliable); err != nil {
+		t, err := a.broker.createTopic(name, strategy == adminpb.DispatchStrategy_Reliable)
+		if err == nil {
+			err = t.useSubject(subject, true)
+		}
+		if err != nil {
 			return notFound(err)
 		}
 	}
@@ -119,6 +123,7 @@ func (a topicAdmin) DescribeTopic(_ context.Context, req *adminpb.DescribeTopicR
 	resp := &adminpb.DescribeTopicResponse{Name: req.GetName(), BrokerId: brokerID, Delivery: "NonReliable"}
 	if t := a.broker.topic(req.GetName()); t != nil {
 		resp.Delivery, resp.Subscriptions = t.delivery(), a.subscriptions(t.name)
+		t.describeSchema(resp)
 	}
 	return resp, nil
 }

@@ -20,6 +20,7 @@ type Broker struct {
 	log      *slog.Logger
 
 	ids         registry
+	schemas     schemas
 	budget      budget
 	faults      faults
 	conns       connections
@@ -61,6 +62,7 @@ func New(opts ...Option) (*Broker, error) {
 func (b *Broker) forget() {
 	b.topics = make(map[string]*topic)
 	b.namespaces = map[string]bool{"default": true, "system": true}
+	b.budget.release(b.schemas.clear())
 }
 
 // closeTimeout is how long Close lets running calls end by themselves.

@@ -62,7 +62,7 @@ func (b *Broker) beforeCall(ctx context.Context, req any, info *grpc.UnaryServer
 	if b.faults.halted.Load() {
 		return nil, errStopped // the connection is closed: no answer leaves the broker
 	}
-	return resp, err
+	return resp, clipped(err)
 }
 
 // beforeStream is beforeCall for streams. Who calls is only known when the request was read, see [consumers.ReceiveMessages].

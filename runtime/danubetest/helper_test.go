@@ -20,6 +20,7 @@ import (
 
 	"github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb"
 	"github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb/adminpb"
+	"github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb/schemapb"
 	"github.com/danube-messaging/danube-connect-go/runtime/danubetest"
 )
 
@@ -44,6 +45,7 @@ type client struct {
 	danubepb.ProducerServiceClient
 	danubepb.ConsumerServiceClient
 	danubepb.HealthCheckClient
+	schemapb.SchemaRegistryClient
 	topics     adminpb.TopicAdminClient
 	namespaces adminpb.NamespaceAdminClient
 	brokers    adminpb.BrokerAdminClient
@@ -84,6 +86,7 @@ func newClient(t testing.TB, b *danubetest.Broker, conn, admin *grpc.ClientConn)
 		ProducerServiceClient: danubepb.NewProducerServiceClient(conn),
 		ConsumerServiceClient: danubepb.NewConsumerServiceClient(conn),
 		HealthCheckClient:     danubepb.NewHealthCheckClient(conn),
+		SchemaRegistryClient:  schemapb.NewSchemaRegistryClient(conn),
 		topics:                adminpb.NewTopicAdminClient(admin),
 		namespaces:            adminpb.NewNamespaceAdminClient(admin),
 		brokers:               adminpb.NewBrokerAdminClient(admin),

@@ -35,9 +35,9 @@ func (p producers) resolve(req *danubepb.ProducerRequest) (*topic, error) {
 	if !validTopic(name) {
 		return nil, errBadTopic(name)
 	}
-	if subject := req.GetSchemaRef().GetSubject(); subject != "" {
-		return nil, status.Errorf(codes.FailedPrecondition,
-			"schema subject %s not found in registry. Ensure schema is registered first", subject)
+	subject := req.GetSchemaRef().GetSubject()
+	if subject != "" && !p.broker.schemas.known(subject) {
+		return nil, errUnknownSubject(codes.FailedPrecondition, subject)
 	}
 	strategy := req.GetDispatchStrategy()
 	_, known := danubepb.DispatchStrategy_name[int32(strategy)]
@@ -49,18 +49,20 @@ func (p producers) resolve(req *danubepb.ProducerRequest) (*topic, error) {
 		}
 		var err error
 		t, err = p.broker.createTopic(name, wanted)
-		if status.Code(err) != codes.AlreadyExists {
-			return t, err
-		}
-		if t = p.broker.topic(name); t == nil { // the name collides with another one
+		if err != nil && status.Code(err) != codes.AlreadyExists {
 			return nil, err
+		}
+		if t == nil {
+			if t = p.broker.topic(name); t == nil { // the name collides with another one
+				return nil, err
+			}
 		}
 	}
 	if known && t.reliable != wanted {
 		return nil, status.Errorf(codes.FailedPrecondition, "producer dispatch strategy %s does not match topic strategy %s of %s",
 			strategy, t.delivery(), name)
 	}
-	return t, nil
+	return t, t.useSubject(subject, false)
 }
 
 // producer finds the producer of that name on the topic, or makes it.
@@ -92,10 +94,16 @@ func (p producers) SendMessage(ctx context.Context, m *danubepb.StreamMessage) (
 		return nil, status.Errorf(codes.OutOfRange,
 			"Error, decoded message length too large: found %d bytes, the limit is: %d bytes", size, maxMessage)
 	}
-	if name := m.GetMsgId().GetTopicName(); name != sender.topic.name {
-		if p.broker.topic(name) == nil {
+	t, name := sender.topic, m.GetMsgId().GetTopicName()
+	if name != t.name {
+		if t = p.broker.topic(name); t == nil {
 			return nil, status.Errorf(codes.PermissionDenied, "Unable to publish the message: topic %s not found in registry", name)
 		}
+	}
+	if err := t.admit(m); err != nil {
+		return nil, err
+	}
+	if t != sender.topic {
 		return nil, status.Errorf(codes.PermissionDenied,
 			"Unable to publish the message: the producer with id %d is not attached to topic name %s", sender.id, name)
 	}
@@ -104,7 +112,7 @@ func (p producers) SendMessage(ctx context.Context, m *danubepb.StreamMessage) (
 	if err != nil {
 		return nil, err
 	}
-	err = sender.topic.publish(m)
+	err = t.publish(m)
 	if last {
 		p.broker.halt()
 	}

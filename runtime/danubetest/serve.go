@@ -10,6 +10,7 @@ import (
 
 	"github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb"
 	"github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb/adminpb"
+	"github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb/schemapb"
 )
 
 // Limits of the real broker's transport.
@@ -36,6 +37,8 @@ func (b *Broker) Serve(client, admin net.Listener) error {
 	danubepb.RegisterProducerServiceServer(s, producers{broker: b})
 	danubepb.RegisterConsumerServiceServer(s, consumers{broker: b})
 	danubepb.RegisterHealthCheckServer(s, health{broker: b})
+	danubepb.RegisterStorageServiceServer(s, storage{})
+	schemapb.RegisterSchemaRegistryServer(s, schemaRegistry{broker: b})
 	b.clientURL, b.anyAddress = urlOf(client.Addr())
 	b.run(s, client)
 	if admin == nil {
@@ -45,6 +48,8 @@ func (b *Broker) Serve(client, admin net.Listener) error {
 	adminpb.RegisterTopicAdminServer(s, topicAdmin{broker: b})
 	adminpb.RegisterNamespaceAdminServer(s, namespaceAdmin{broker: b})
 	adminpb.RegisterBrokerAdminServer(s, brokerAdmin{broker: b})
+	adminpb.RegisterClusterAdminServer(s, clusterAdmin{broker: b})
+	schemapb.RegisterSchemaRegistryServer(s, schemaRegistry{broker: b})
 	b.adminURL, _ = urlOf(admin.Addr())
 	b.run(s, admin)
 	return nil

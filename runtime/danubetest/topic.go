@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -29,6 +30,8 @@ type topic struct {
 	windows    map[string]int
 	duplicates int // deliveries that are still to be doubled, see Broker.Duplicate
 	closed     bool
+
+	schema atomic.Pointer[topicSchema] // nil for the default; replaced with mu held
 }
 
 func newTopic(b *Broker, name string, reliable bool) *topic {
@@ -208,6 +211,7 @@ func (t *topic) restart() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.forgetProducers()
+	t.forgetSchema()
 	for name, s := range t.subs {
 		if t.reliable {
 			s.restart()
