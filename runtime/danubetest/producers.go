@@ -104,7 +104,7 @@ func (p producers) SendMessage(ctx context.Context, m *danubepb.StreamMessage) (
 	if err != nil {
 		return nil, err
 	}
-	err = sender.topic.publish(m)
+	err = sender.topic.publish(ctx, m)
 	if last {
 		p.broker.halt()
 	}
