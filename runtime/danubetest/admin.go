@@ -128,12 +128,12 @@ func (a topicAdmin) DescribeTopic(_ context.Context, req *adminpb.DescribeTopicR
 	return resp, nil
 }
 
-func (a topicAdmin) Unsubscribe(_ context.Context, req *adminpb.SubscriptionRequest) (*adminpb.SubscriptionResponse, error) {
+func (a topicAdmin) Unsubscribe(ctx context.Context, req *adminpb.SubscriptionRequest) (*adminpb.SubscriptionResponse, error) {
 	t := a.broker.topic(req.GetTopic())
 	if t == nil {
 		return nil, errNoTopic(req.GetTopic())
 	}
-	if err := t.unsubscribe(req.GetSubscription()); err != nil {
+	if err := t.unsubscribe(ctx, req.GetSubscription()); err != nil {
 		return nil, notFound(err)
 	}
 	return &adminpb.SubscriptionResponse{Success: true}, nil

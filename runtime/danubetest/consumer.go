@@ -19,6 +19,7 @@ type consumer struct {
 	stream  *stream // nil when none is open
 	pending bool    // subscribed and not yet opened a stream: counts as connected
 	removed bool    // no longer part of its subscription
+	closing *ticket // of a lost stream whose end the dispatcher has not been told yet
 
 	unhealthy bool // HealthCheck answers CLOSE, see Broker.CloseHealth
 
@@ -38,12 +39,17 @@ var errConnectionLost = status.Error(codes.Unavailable, "connection lost")
 
 // connected says whether the consumer's client is there as far as the broker can know.
 func (c *consumer) connected() bool {
-	return c.pending || (c.stream != nil && c.stream.ctx.Err() == nil)
+	return c.pending || (c.stream != nil && c.stream.ctx.Err() == nil) || (c.closing != nil && !c.closing.finished)
 }
 
 // push puts d into the outbox.
 func (c *consumer) push(d *delivery) {
 	c.outbox.push(d)
+	c.wake()
+}
+
+// wake tells the stream, if there is one, that there is something in the outbox.
+func (c *consumer) wake() {
 	if c.stream != nil {
 		select {
 		case c.stream.wake <- struct{}{}:
@@ -53,8 +59,11 @@ func (c *consumer) push(d *delivery) {
 }
 
 // open makes st the consumer's stream and ends the one before with OK.
-func (c *consumer) open(st *stream) error {
+func (c *consumer) open(ctx context.Context, st *stream) error {
 	t := c.sub.topic
+	if err := c.awaitClosing(ctx); err != nil {
+		return err
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if c.removed {
@@ -89,6 +98,27 @@ func (c *consumer) lose(err error) {
 	c.sub.topic.broker.changed()
 }
 
+// awaitClosing waits until the dispatcher was told of the end of the last stream, and for the topic's table.
+func (c *consumer) awaitClosing(ctx context.Context) error {
+	t := c.sub.topic
+	if err := t.table.hold(ctx); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	tk := c.closing
+	t.mu.Unlock()
+	t.table.release()
+	if tk == nil {
+		return nil
+	}
+	select {
+	case <-tk.done:
+		return nil
+	case <-ctx.Done():
+		return status.FromContextError(ctx.Err()).Err()
+	}
+}
+
 // closed is called when the handler of st returns, whatever the reason.
 func (c *consumer) closed(st *stream) {
 	t := c.sub.topic
@@ -96,11 +126,27 @@ func (c *consumer) closed(st *stream) {
 	defer t.mu.Unlock()
 	if c.stream == st {
 		c.lose(nil)
+		c.closing = c.sub.claim()
 	}
 }
 
 // batchSize is how many messages a stream takes from the outbox at once.
 const batchSize = 64
+
+// Places of the real broker between a dispatcher and the flow control of a client. A stream has four of its own, and one message in
+// hand.
+const (
+	consumerPlaces = 4
+	streamPlaces   = 4
+)
+
+// places is how many messages the outbox may hold under the trap hand-over.
+func (c *consumer) places() int {
+	if c.stream == nil {
+		return consumerPlaces
+	}
+	return consumerPlaces + streamPlaces
+}
 
 // take moves messages from the outbox into batch, which it returns. A stream that was replaced gets nothing.
 func (c *consumer) take(st *stream, batch []stored) []stored {
@@ -111,7 +157,7 @@ func (c *consumer) take(st *stream, batch []stored) []stored {
 		return batch
 	}
 	now := time.Now()
-	for c.outbox.len() > 0 && len(batch) < batchSize {
+	for c.outbox.len() > 0 && len(batch) < c.sub.batch {
 		d := c.outbox.pop()
 		c.sub.delivered++
 		if d.count > 0 {

@@ -25,7 +25,7 @@ func (s consumers) Subscribe(ctx context.Context, req *danubepb.ConsumerRequest)
 	if t == nil {
 		return nil, errNoTopic(req.GetTopicName())
 	}
-	c, err := t.subscribe(req, connOf(ctx))
+	c, err := t.subscribe(ctx, req, connOf(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -41,13 +41,17 @@ func (s consumers) ReceiveMessages(req *danubepb.ReceiveRequest, ss grpc.ServerS
 		return err
 	}
 	st := &stream{ctx: ss.Context(), wake: make(chan struct{}, 1), ended: make(chan struct{})}
-	if err := c.open(st); err != nil {
+	if err := c.open(ss.Context(), st); err != nil {
 		return err
 	}
 	defer c.closed(st)
 	// Clients take the headers as the sign that the stream is open.
 	if err := ss.SendHeader(metadata.MD{}); err != nil {
 		return err
+	}
+	send := sendAll
+	if s.broker.settings.traps.has(trapHandOver) {
+		send = sendThrough
 	}
 	batch := make([]stored, 0, batchSize+1)
 	for {
@@ -59,7 +63,7 @@ func (s consumers) ReceiveMessages(req *danubepb.ReceiveRequest, ss grpc.ServerS
 		case <-st.wake:
 		}
 		for batch = c.take(st, batch[:0]); len(batch) > 0; batch = c.take(st, batch[:0]) {
-			if err := sendAll(st, ss, batch); err != nil {
+			if err := send(st, ss, batch); err != nil {
 				return err
 			}
 		}
@@ -82,7 +86,7 @@ func sendAll(st *stream, ss grpc.ServerStreamingServer[danubepb.StreamMessage], 
 	return nil
 }
 
-func (s consumers) Ack(_ context.Context, req *danubepb.AckRequest) (*danubepb.AckResponse, error) {
+func (s consumers) Ack(ctx context.Context, req *danubepb.AckRequest) (*danubepb.AckResponse, error) {
 	id := req.GetMsgId()
 	if id == nil {
 		return nil, status.Error(codes.InvalidArgument, "msg_id is required")
@@ -91,13 +95,13 @@ func (s consumers) Ack(_ context.Context, req *danubepb.AckRequest) (*danubepb.A
 	if t == nil {
 		return nil, status.Errorf(codes.Internal, "Error acknowledging message: topic %s not found", id.GetTopicName())
 	}
-	if err := t.ack(req.GetSubscriptionName(), id.GetTopicOffset()); err != nil {
-		return nil, status.Errorf(codes.Internal, "Error acknowledging message: %v", err)
+	if err := t.ack(ctx, req.GetSubscriptionName(), id.GetTopicOffset()); err != nil {
+		return nil, callError("Error acknowledging message", err)
 	}
 	return &danubepb.AckResponse{RequestId: req.GetRequestId()}, nil
 }
 
-func (s consumers) Nack(_ context.Context, req *danubepb.NackRequest) (*danubepb.NackResponse, error) {
+func (s consumers) Nack(ctx context.Context, req *danubepb.NackRequest) (*danubepb.NackResponse, error) {
 	id := req.GetMsgId()
 	if id == nil {
 		return nil, status.Error(codes.InvalidArgument, "msg_id is required")
@@ -106,8 +110,16 @@ func (s consumers) Nack(_ context.Context, req *danubepb.NackRequest) (*danubepb
 	if t == nil {
 		return nil, status.Errorf(codes.Internal, "Error negatively acknowledging message: topic %s not found", id.GetTopicName())
 	}
-	if err := t.nack(req.GetSubscriptionName(), id.GetTopicOffset(), millis(req.GetDelayMs()), req.GetReason()); err != nil {
-		return nil, status.Errorf(codes.Internal, "Error negatively acknowledging message: %v", err)
+	if err := t.nack(ctx, req.GetSubscriptionName(), id.GetTopicOffset(), millis(req.GetDelayMs()), req.GetReason()); err != nil {
+		return nil, callError("Error negatively acknowledging message", err)
 	}
 	return &danubepb.NackResponse{RequestId: req.GetRequestId()}, nil
+}
+
+// callError is INTERNAL with what was wrong, but for the caller's own deadline.
+func callError(what string, err error) error {
+	if s, ok := status.FromError(err); ok {
+		return s.Err()
+	}
+	return status.Errorf(codes.Internal, "%s: %v", what, err)
 }

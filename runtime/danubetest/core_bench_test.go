@@ -20,12 +20,12 @@ func BenchmarkCore(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	c, err := t.subscribe(&danubepb.ConsumerRequest{Subscription: "s", ConsumerName: "c"}, nil)
+	c, err := t.subscribe(b.Context(), &danubepb.ConsumerRequest{Subscription: "s", ConsumerName: "c"}, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
 	st := &stream{ctx: context.Background(), wake: make(chan struct{}, 1), ended: make(chan struct{})}
-	if err := c.open(st); err != nil {
+	if err := c.open(b.Context(), st); err != nil {
 		b.Fatal(err)
 	}
 	payload := bytes.Repeat([]byte("x"), 1<<10)
@@ -34,11 +34,11 @@ func BenchmarkCore(b *testing.B) {
 	begin := time.Now()
 	for b.Loop() {
 		m := &danubepb.StreamMessage{MsgId: &danubepb.MsgID{TopicName: t.name}, Payload: payload}
-		if err := t.publish(m); err != nil {
+		if err := t.publish(b.Context(), m); err != nil {
 			b.Fatal(err)
 		}
 		for _, got := range c.take(st, batch[:0]) {
-			if err := t.ack("s", got.offset); err != nil {
+			if err := t.ack(b.Context(), "s", got.offset); err != nil {
 				b.Fatal(err)
 			}
 		}

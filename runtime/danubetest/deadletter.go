@@ -1,6 +1,7 @@
 package danubetest
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -92,7 +93,7 @@ func (b *Broker) tryDeadLetter(l deadLetter) error {
 	if !t.reliable {
 		return fmt.Errorf("dead-letter topic %s is not reliable", l.target)
 	}
-	return t.publish(deadLetterCopy(l))
+	return t.publish(context.Background(), deadLetterCopy(l)) // closing the topic ends any wait
 }
 
 // deadLetterCopy keeps payload and attributes only, as the real broker does.

@@ -16,16 +16,21 @@ type health struct {
 }
 
 // HealthCheck has no effect on what it asks about. A consumer is healthy from its Subscribe on until it loses its stream.
-func (h health) HealthCheck(_ context.Context, req *danubepb.HealthCheckRequest) (*danubepb.HealthCheckResponse, error) {
+func (h health) HealthCheck(ctx context.Context, req *danubepb.HealthCheckRequest) (*danubepb.HealthCheckResponse, error) {
 	ok := false
 	switch req.GetClient() {
 	case danubepb.HealthCheckRequest_Producer:
 		ok = h.broker.ids.producer(req.GetId()) != nil
 	case danubepb.HealthCheckRequest_Consumer:
 		if c := h.broker.ids.consumer(req.GetId()); c != nil {
-			c.sub.topic.mu.Lock()
+			t := c.sub.topic
+			if err := t.table.hold(ctx); err != nil {
+				return nil, err
+			}
+			t.mu.Lock()
 			ok = c.connected() && !c.unhealthy
-			c.sub.topic.mu.Unlock()
+			t.mu.Unlock()
+			t.table.release()
 		}
 	default:
 		return nil, status.Errorf(codes.InvalidArgument, "unknown client type %d", req.GetClient())

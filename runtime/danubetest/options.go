@@ -24,6 +24,8 @@ type settings struct {
 	history    int
 	advertised string
 	logger     *slog.Logger
+	traps      traps
+	seed       uint64
 }
 
 func defaults() settings {
@@ -32,6 +34,7 @@ func defaults() settings {
 		policy:  DefaultFailurePolicy(),
 		memory:  1 << 30,
 		history: 1000,
+		seed:    1,
 		logger:  slog.New(slog.DiscardHandler),
 	}
 }

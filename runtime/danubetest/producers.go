@@ -112,7 +112,7 @@ func (p producers) SendMessage(ctx context.Context, m *danubepb.StreamMessage) (
 	if err != nil {
 		return nil, err
 	}
-	err = t.publish(m)
+	err = t.publish(ctx, m)
 	if last {
 		p.broker.halt()
 	}

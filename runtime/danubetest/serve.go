@@ -67,6 +67,7 @@ func (b *Broker) run(s *grpc.Server, l net.Listener) {
 
 func (b *Broker) newServer() *grpc.Server {
 	return grpc.NewServer(
+		b.settings.traps.codec(),
 		grpc.MaxRecvMsgSize(maxReceive), // what is too large is refused by us, with the real broker's code
 		grpc.MaxSendMsgSize(maxReceive),
 		grpc.InitialWindowSize(flowWindow),

@@ -17,8 +17,11 @@ type subscription struct {
 	consumers  []*consumer // in order of arrival, connected or not
 	pick       picker      // whose turn it is, by the type
 	dispatcher dispatcher
-	undecided  bool // since a restart: the first consumer chooses the type
-	lostAcks   int  // acknowledgements that are still to be lost, see Broker.LoseAcks
+	policy     FailurePolicy // the living one
+	batch      int           // how many messages a stream takes at once
+	ticket     *ticket       // what the last call of the dispatcher has to wait for
+	undecided  bool          // since a restart: the first consumer chooses the type
+	lostAcks   int           // acknowledgements that are still to be lost, see Broker.LoseAcks
 
 	delivered, redelivered, acked uint64
 }
@@ -62,11 +65,29 @@ func (s *subscription) choose(kind danubepb.ConsumerRequest_SubscriptionType) er
 
 // start makes the dispatcher, which goes on at a position.
 func (s *subscription) start(from position) {
-	if s.topic.reliable {
-		s.dispatcher = newReliable(s, from)
-	} else {
-		s.dispatcher = newBestEffort(s, from)
+	rules := s.topic.broker.settings.traps
+	s.policy, s.batch = s.topic.policy(s.name), batchSize
+	if rules.has(trapHandOver) {
+		s.batch = 1
 	}
+	switch {
+	case !s.topic.reliable:
+		s.dispatcher = newBestEffort(s, from)
+	case rules.has(modelled) && s.kind != keyShared:
+		s.dispatcher = newImitator(s, from)
+	default:
+		s.dispatcher = newReliable(s, from)
+	}
+}
+
+// claim returns what the last call of the dispatcher has to wait for, nil if nothing.
+func (s *subscription) claim() *ticket {
+	tk := s.ticket
+	s.ticket = nil
+	if tk != nil && tk.finished {
+		return nil
+	}
+	return tk
 }
 
 // restart forgets the consumers, the type and how often messages were delivered, and keeps the position.
@@ -96,8 +117,10 @@ func (s *subscription) join(req *danubepb.ConsumerRequest, from *conn) (*consume
 	if err := s.decide(req.GetSubscriptionType()); err != nil {
 		return nil, err
 	}
+	rules := s.topic.broker.settings.traps
 	c := s.consumer(req.GetConsumerName())
-	if c == nil {
+	isNew := c == nil
+	if isNew {
 		if err := s.freeSeat(); err != nil {
 			return nil, err
 		}
@@ -107,8 +130,17 @@ func (s *subscription) join(req *danubepb.ConsumerRequest, from *conn) (*consume
 		c.lose(nil) // a takeover: the old stream ends with OK
 	}
 	c.pending, c.conn, c.unhealthy = true, from, false
-	if !from.remember(c) {
+	if !rules.has(trapHandOver) && !from.remember(c) {
 		c.pending = false // the connection is gone already
+	}
+	if !isNew {
+		return c, nil
+	}
+	if rules.has(trapPolicy) && len(s.consumers) > 1 {
+		s.topic.policies[s.name] = s.policy.wire()
+	}
+	if m, ok := s.dispatcher.(*imitator); ok {
+		m.joined(c)
 	}
 	return c, nil
 }

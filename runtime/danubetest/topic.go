@@ -1,6 +1,7 @@
 package danubetest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -23,6 +24,7 @@ type topic struct {
 
 	mu         sync.Mutex
 	log        messageLog
+	table      table  // held by calls that wait, see table
 	head       uint64 // messages below are committed and may be delivered
 	subs       map[string]*subscription
 	producers  map[string]*producer // by name
@@ -40,6 +42,7 @@ func newTopic(b *Broker, name string, reliable bool) *topic {
 		name:      name,
 		reliable:  reliable,
 		log:       &memoryLog{},
+		table:     newTable(b.settings.traps),
 		subs:      make(map[string]*subscription),
 		producers: make(map[string]*producer),
 		policies:  make(map[string]*adminpb.SubscriptionFailurePolicy),
@@ -50,7 +53,7 @@ func newTopic(b *Broker, name string, reliable bool) *topic {
 var errTopicClosed = errors.New("topic is draining or closed")
 
 // publish stores m, which belongs to the topic from then on, and hands it out.
-func (t *topic) publish(m *danubepb.StreamMessage) error {
+func (t *topic) publish(ctx context.Context, m *danubepb.StreamMessage) error {
 	size := int64(proto.Size(m)) + messageOverhead
 	if !t.broker.reserve(size) {
 		return status.Errorf(codes.ResourceExhausted,
@@ -65,15 +68,19 @@ func (t *topic) publish(m *danubepb.StreamMessage) error {
 	if err := t.log.commit(offset); err != nil {
 		return status.Errorf(codes.PermissionDenied, "Unable to publish the message: %v", err)
 	}
+	var tickets []*ticket
 	t.mu.Lock()
 	t.head = max(t.head, offset+1)
 	for _, s := range t.subs {
 		s.dispatcher.published()
+		if tk := s.claim(); tk != nil {
+			tickets = append(tickets, tk)
+		}
 	}
 	t.trim()
 	t.mu.Unlock()
 	t.broker.changed()
-	return nil
+	return awaitAll(ctx, tickets)
 }
 
 // store gives m its offset. Whoever comes first gets the lower one.
@@ -120,63 +127,90 @@ func (t *topic) dropHistory() {
 }
 
 // subscribe joins the consumer of req to its subscription, which it creates if need be.
-func (t *topic) subscribe(req *danubepb.ConsumerRequest, from *conn) (*consumer, error) {
+func (t *topic) subscribe(ctx context.Context, req *danubepb.ConsumerRequest, from *conn) (*consumer, error) {
+	if err := t.table.hold(ctx); err != nil {
+		return nil, err
+	}
+	c, tk, err := t.enter(req, from)
+	t.table.release()
+	if err != nil {
+		return nil, err
+	}
+	return c, tk.wait(ctx)
+}
+
+// enter is subscribe up to what it may have to wait for.
+func (t *topic) enter(req *danubepb.ConsumerRequest, from *conn) (*consumer, *ticket, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
-		return nil, errNoTopic(t.name)
+		return nil, nil, errNoTopic(t.name)
 	}
 	s := t.subs[req.GetSubscription()]
 	if s == nil {
 		var err error
 		if s, err = newSubscription(t, req.GetSubscription(), req.GetSubscriptionType()); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	c, err := s.join(req, from)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	t.subs[s.name] = s
 	t.broker.ids.addConsumer(c)
 	t.broker.changed()
-	return c, nil
+	return c, s.claim(), nil
 }
 
 var errNoSubscription = errors.New("subscription not found")
 
 // ack acknowledges one message for a subscription.
-func (t *topic) ack(subscription string, offset uint64) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s := t.subs[subscription]
-	if s == nil {
-		return fmt.Errorf("%w: %s on topic %s", errNoSubscription, subscription, t.name)
-	}
-	if !s.losesAck() {
-		s.dispatcher.ack(offset)
-	}
-	t.trim()
-	t.broker.changed()
-	return nil
+func (t *topic) ack(ctx context.Context, name string, offset uint64) error {
+	return t.settle(ctx, name, func(s *subscription) {
+		if !s.losesAck() {
+			s.dispatcher.ack(offset)
+		}
+	})
 }
 
 // nack gives one message back for a later delivery.
-func (t *topic) nack(subscription string, offset uint64, delay time.Duration, reason string) error {
+func (t *topic) nack(ctx context.Context, name string, offset uint64, delay time.Duration, reason string) error {
+	return t.settle(ctx, name, func(s *subscription) { s.dispatcher.nack(offset, delay, reason) })
+}
+
+// settle tells the dispatcher of a subscription about a message, and holds the table for as long as that takes.
+func (t *topic) settle(ctx context.Context, name string, tell func(*subscription)) error {
+	if err := t.table.hold(ctx); err != nil {
+		return err
+	}
+	defer t.table.release()
+	tk, err := t.tell(name, tell)
+	if err != nil {
+		return err
+	}
+	return tk.wait(ctx)
+}
+
+func (t *topic) tell(name string, tell func(*subscription)) (*ticket, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := t.subs[subscription]
+	s := t.subs[name]
 	if s == nil {
-		return fmt.Errorf("%w: %s on topic %s", errNoSubscription, subscription, t.name)
+		return nil, fmt.Errorf("%w: %s on topic %s", errNoSubscription, name, t.name)
 	}
-	s.dispatcher.nack(offset, delay, reason)
+	tell(s)
 	t.trim()
 	t.broker.changed()
-	return nil
+	return s.claim(), nil
 }
 
 // unsubscribe removes a subscription with its position.
-func (t *topic) unsubscribe(subscription string) error {
+func (t *topic) unsubscribe(ctx context.Context, subscription string) error {
+	if err := t.table.hold(ctx); err != nil {
+		return err
+	}
+	defer t.table.release()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.subs[subscription]
@@ -188,6 +222,9 @@ func (t *topic) unsubscribe(subscription string) error {
 	}
 	s.close(nil)
 	delete(t.subs, subscription)
+	if t.broker.settings.traps.has(trapPolicy) {
+		delete(t.policies, subscription)
+	}
 	t.trim()
 	t.broker.changed()
 	return nil
@@ -239,7 +276,7 @@ func (t *topic) policy(subscription string) FailurePolicy {
 
 // window is how many messages a subscription of that name may or might have in flight.
 func (t *topic) window(subscription string) int {
-	if w, ok := t.windows[subscription]; ok {
+	if w, ok := t.windows[subscription]; ok && !t.broker.settings.traps.has(trapWindow) {
 		return w
 	}
 	return t.broker.settings.window
@@ -248,7 +285,10 @@ func (t *topic) window(subscription string) int {
 // reconfigure applies what was stored for a subscription, if it lives.
 func (t *topic) reconfigure(subscription string) {
 	if s := t.subs[subscription]; s != nil {
-		s.dispatcher.configure(t.window(subscription), t.policy(subscription))
+		if !t.broker.settings.traps.has(trapBlock) {
+			s.policy = t.policy(subscription)
+		}
+		s.dispatcher.configure(t.window(subscription), s.policy)
 		t.trim()
 		t.broker.changed()
 	}

@@ -1,0 +1,87 @@
+package danubetest
+
+// A reader is where a dispatcher of the real broker gets its messages from.
+type reader interface {
+	// next takes the next message; ok is false when there is none yet.
+	next() (s stored, ok bool)
+	// ready says whether next would find one.
+	ready() bool
+	// floor is the lowest offset that the reader may still need from the log.
+	floor() uint64
+	// unread is how many messages are left.
+	unread() int
+}
+
+// ringSize is how many unread messages a subscription of the real broker keeps.
+const ringSize = 256
+
+// liveReader reads what is published since it was made. With ring the oldest unread go when there are too many.
+type liveReader struct {
+	topic *topic
+	at    uint64
+	ring  bool
+}
+
+func newLiveReader(t *topic, from uint64, ring bool) *liveReader {
+	return &liveReader{topic: t, at: from, ring: ring}
+}
+
+// drop forgets what the ring has no place for. It is called before every look, so the log may still keep it or not.
+func (r *liveReader) drop() {
+	if r.ring && r.topic.head > r.at+ringSize {
+		r.topic.broker.log.Warn("channel lagged", "topic", r.topic.name, "by", r.topic.head-ringSize-r.at)
+		r.at = r.topic.head - ringSize
+	}
+}
+
+func (r *liveReader) next() (stored, bool) {
+	r.drop()
+	if r.at >= r.topic.head {
+		return stored{}, false
+	}
+	r.at++
+	return r.topic.log.read(r.at - 1), true
+}
+
+func (r *liveReader) ready() bool { return r.at < r.topic.head }
+
+func (r *liveReader) floor() uint64 {
+	r.drop()
+	return r.at
+}
+
+func (r *liveReader) unread() int {
+	r.drop()
+	return int(r.topic.head - r.at)
+}
+
+// A cursor is how far a subscription of the real broker has come: up to it every offset since the first that was delivered is
+// acknowledged or skipped. What a subscription never got it can never pass.
+type cursor struct {
+	started bool
+	first   uint64 // the first offset that was delivered
+	acked   runs   // since first
+}
+
+// delivered says that offset was read.
+func (c *cursor) delivered(offset uint64) {
+	if !c.started {
+		c.started, c.first = true, offset
+	}
+}
+
+// done says that offset was acknowledged, dropped or dead-lettered.
+func (c *cursor) done(offset uint64) {
+	if offset >= c.first {
+		c.acked.add(offset)
+	}
+}
+
+// at returns the cursor; known is false as long as there is none.
+func (c *cursor) at() (offset uint64, known bool) {
+	end, ok := c.acked.end(c.first)
+	if !ok {
+		return 0, false
+	}
+	return end - 1, true
+}

@@ -1,0 +1,131 @@
+package danubetest
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"slices"
+	"strings"
+)
+
+// traps is a set of behaviours of the real broker that the friendly one does not have.
+type traps uint64
+
+// One bit per trap, in the order of the registry.
+const (
+	trapWindow traps = 1 << iota
+	trapRing
+	trapFreeze
+	trapQueue
+	trapHandOver
+	trapTicks
+	trapBlock
+	trapPolicy
+	trapSecondStream
+)
+
+// modelled are the traps that need the real broker's dispatcher.
+const modelled = trapRing | trapFreeze | trapQueue | trapHandOver | trapTicks | trapSecondStream
+
+// A TrapInfo describes one behaviour of the real broker that surprises its clients.
+type TrapInfo struct {
+	Name    string   // what [Trap] takes
+	Summary string   // what happens, in one sentence
+	Needs   []string // other traps that are switched on with it
+}
+
+// entry is a trap in the registry.
+type entry struct {
+	bit     traps
+	name    string
+	needs   traps
+	alone   bool // not part of a profile
+	summary string
+}
+
+var allTraps = []entry{
+	{bit: trapWindow, name: "window", summary: "the window of unacknowledged messages is the broker's alone: " +
+		"a subscription's own dispatch config is stored, returned and without effect"},
+	{bit: trapRing, name: "ring", summary: "a subscription keeps the newest 256 unread messages and drops older ones without a sign"},
+	{bit: trapFreeze, name: "freeze", summary: "acknowledging the newest message before an older one stops the subscription until the next publish"},
+	{bit: trapQueue, name: "queue", needs: trapFreeze, summary: "a dispatcher has 32 places for commands (Key-Shared 128); " +
+		"publishers and acknowledgements wait when they are full, and a waiting Ack holds up the whole topic"},
+	{bit: trapHandOver, name: "hand-over", summary: "a consumer that does not read stops its whole subscription once its four places are full"},
+	{bit: trapTicks, name: "ticks", summary: "ack timeouts and redeliveries happen only every 500 ms"},
+	{bit: trapBlock, name: "block", summary: "a new failure policy does not reach a living subscription, so one that is blocked stays so"},
+	{bit: trapPolicy, name: "policy", summary: "a consumer name that joins writes the living failure policy over the stored one, " +
+		"and Unsubscribe deletes it"},
+	{bit: trapSecondStream, name: "second-stream", summary: "a second ReceiveMessages of a consumer takes over without what is in flight"},
+}
+
+// Traps lists the behaviours that [Trap] switches on, in the order in which [Imitate] describes the real broker.
+func Traps() []TrapInfo {
+	infos := make([]TrapInfo, len(allTraps))
+	for i, e := range allTraps {
+		infos[i] = TrapInfo{Name: e.name, Summary: e.summary, Needs: e.needs.names()}
+	}
+	return infos
+}
+
+// names lists the set in the order of the registry.
+func (t traps) names() []string {
+	var names []string
+	for _, e := range allTraps {
+		if t.has(e.bit) {
+			names = append(names, e.name)
+		}
+	}
+	return names
+}
+
+// has says whether any of these is on.
+func (t traps) has(any traps) bool { return t&any != 0 }
+
+// Imitate makes the broker as treacherous as a version of the real one, "v0.15" or "v0.14": it switches on every trap of [Traps] but
+// those that only go by name. v0.14 has in addition a window of one message, which a later [Window] overrides.
+func Imitate(version string) Option {
+	return func(s *settings) error {
+		switch version {
+		case "v0.15":
+		case "v0.14":
+			s.window = 1
+		default:
+			return fmt.Errorf("there is no profile for %q; use v0.15 or v0.14", version)
+		}
+		for _, e := range allTraps {
+			if !e.alone {
+				s.traps |= e.bit
+			}
+		}
+		return nil
+	}
+}
+
+// Trap switches single behaviours of the real broker on, by the names of [Traps], and what they need.
+func Trap(names ...string) Option {
+	return func(s *settings) error {
+		for _, name := range names {
+			i := slices.IndexFunc(allTraps, func(e entry) bool { return e.name == name })
+			if i < 0 {
+				return fmt.Errorf("there is no trap %q; there are %s", name, strings.Join(traps(^uint64(0)).names(), ", "))
+			}
+			s.traps |= allTraps[i].bit | allTraps[i].needs
+		}
+		return nil
+	}
+}
+
+// Seed sets where the randomness of traps begins: the same seed and the same order of events give the same outcome. Default 1.
+func Seed(n uint64) Option {
+	return func(s *settings) error {
+		s.seed = n
+		return nil
+	}
+}
+
+// random is a source of its own for each thing that is named, so that what happens elsewhere does not change its outcome.
+func (s settings) random(names ...string) *rand.Rand {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(strings.Join(names, "\x00"))) // a hash does not fail
+	return rand.New(rand.NewPCG(s.seed, h.Sum64()))
+}
