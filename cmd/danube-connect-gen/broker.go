@@ -19,11 +19,14 @@ import (
 const (
 	defaultBroker = "127.0.0.1:6650"
 	defaultAdmin  = "127.0.0.1:50051"
+	defaultHTTP   = "127.0.0.1:6680" // of the development broker only
 )
 
 type brokerOptions struct {
 	listen string // host:port for clients
 	admin  string // host:port for administrators; empty for none
+	http   string // host:port of the status page; empty for none
+	anyWeb bool   // the port of http may be another one when it is taken
 	window int    // unacknowledged messages of one subscription
 }
 
@@ -35,9 +38,11 @@ func newBrokerCmd(io streams) *cobra.Command {
 		Long: "Run a Danube broker for development. It speaks the wire protocol of the real one and keeps everything in memory: what is\n" +
 			"not read when it ends is gone. SIGINT and SIGTERM end it.",
 		Example: "  danube-connect-gen broker\n" +
+			"  danube-connect-gen broker --http 127.0.0.1:8080\n" +
 			"  danube-connect-gen broker --listen 127.0.0.1:7650 --admin-listen 127.0.0.1:0",
 		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			opts.anyWeb = !cmd.Flags().Changed("http")
 			ctx, stop := untilSignal(cmd.Context())
 			defer stop()
 			return brokerRun(ctx, io, opts)
@@ -45,6 +50,8 @@ func newBrokerCmd(io streams) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&opts.listen, "listen", defaultBroker, "`HOST:PORT` for clients; port 0 takes a free one")
 	cmd.Flags().StringVar(&opts.admin, "admin-listen", defaultAdmin, "`HOST:PORT` of the admin API; empty for none")
+	cmd.Flags().StringVar(&opts.http, "http", defaultHTTP,
+		"`HOST:PORT` of the status page and the switches of faults; empty for none; unless given, a free port when this one is taken")
 	cmd.Flags().IntVar(&opts.window, "window", 10, "how many messages of a subscription may wait for their acknowledgement, 1 to 10000")
 	return cmd
 }
@@ -70,18 +77,49 @@ func brokerRun(ctx context.Context, io streams, opts brokerOptions) (err error) 
 			return errors.Join(err, client.Close())
 		}
 	}
+	web, err := opts.listenWeb()
+	if err != nil {
+		return errors.Join(err, client.Close(), closeIf(admin))
+	}
+	defer b.Close()
 	if err := b.Serve(client, admin); err != nil {
 		return err
 	}
-	defer b.Close()
+	if web != nil {
+		if err := b.ServeStatus(web); err != nil {
+			return err
+		}
+	}
 	fmt.Fprintf(io.out, "broker ready: %s\n", b.URL())
 	if admin != nil {
 		fmt.Fprintf(io.out, "admin API:    %s\n", b.AdminURL())
+	}
+	if web != nil {
+		fmt.Fprintf(io.out, "status page:  %s\n", b.StatusURL())
 	}
 	fmt.Fprintln(io.out, "everything is kept in memory only; Ctrl-C ends it")
 	<-ctx.Done()
 	fmt.Fprintln(io.out, "broker ended")
 	return nil
+}
+
+// listenWeb opens the port of the status page, if there is to be one.
+func (o *brokerOptions) listenWeb() (net.Listener, error) {
+	if o.http == "" {
+		return nil, nil
+	}
+	l, err := listen(o.http, "--http")
+	if err != nil && o.anyWeb {
+		return listen("127.0.0.1:0", "--http")
+	}
+	return l, err
+}
+
+func closeIf(l net.Listener) error {
+	if l == nil {
+		return nil
+	}
+	return l.Close()
 }
 
 func listen(address, flag string) (net.Listener, error) {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -31,7 +32,7 @@ func TestBrokerServesUntilInterrupted(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), self, "broker", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
+	cmd := exec.CommandContext(t.Context(), self, "broker", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--http", "127.0.0.1:0")
 	cmd.Args[0] = "danube-connect-gen" // TestMain runs the command under this name
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -46,7 +47,12 @@ func TestBrokerServesUntilInterrupted(t *testing.T) {
 		return strings.TrimSpace(strings.TrimPrefix(lines.Text(), prefix))
 	}
 	url, admin := next("broker ready:"), next("admin API:")
+	page := next("status page:")
 	next("everything is kept in memory")
+	resp, err := http.Get(page)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	require.NoError(t, resp.Body.Close())
 
 	status, out, errs := invoke(t, "one\ntwo\n", "produce", "/default/x", "--broker", url)
 	require.Zero(t, status, errs)
@@ -69,11 +75,27 @@ func TestBrokerRefusesAPortInUse(t *testing.T) {
 	for _, flags := range [][]string{
 		{"--listen", taken.Addr().String()},
 		{"--listen", "127.0.0.1:0", "--admin-listen", taken.Addr().String()},
+		{"--listen", "127.0.0.1:0", "--admin-listen", "", "--http", taken.Addr().String()},
 	} {
 		status, _, errs := invoke(t, "", append([]string{"broker"}, flags...)...)
 		require.Equal(t, exitEnvironment, status)
 		require.Contains(t, errs, "address already in use")
 	}
+}
+
+// The status page may move aside unless its place was asked for, and there need not be one.
+func TestStatusPageTakesAFreePort(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	l, err := (&brokerOptions{http: taken.Addr().String(), anyWeb: true}).listenWeb()
+	require.NoError(t, err)
+	require.NotEqual(t, taken.Addr().String(), l.Addr().String())
+	require.NoError(t, l.Close())
+	l, err = (&brokerOptions{}).listenWeb()
+	require.NoError(t, err)
+	require.Nil(t, l)
 }
 
 // startConsume runs consume until it has seen count messages and returns when its subscription stands.

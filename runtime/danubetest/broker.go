@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -18,6 +19,7 @@ import (
 type Broker struct {
 	settings settings
 	log      *slog.Logger
+	started  time.Time
 
 	ids         registry
 	schemas     schemas
@@ -33,6 +35,8 @@ type Broker struct {
 	servers    []*grpc.Server
 	clientURL  string
 	adminURL   string
+	web        *http.Server
+	statusURL  string
 	anyAddress bool // the client listener has no single address to advertise
 	isClosed   bool
 
@@ -50,6 +54,7 @@ func New(opts ...Option) (*Broker, error) {
 	b := &Broker{
 		settings: s,
 		log:      s.logger,
+		started:  time.Now(),
 		ids:      registry{producers: make(map[uint64]*producer), consumers: make(map[uint64]*consumer)},
 		budget:   budget{limit: s.memory},
 	}
@@ -74,10 +79,12 @@ func (b *Broker) Close() {
 	b.mu.Lock()
 	servers := b.servers
 	topics := slices.Collect(maps.Values(b.topics))
+	web := b.web
 	b.servers, b.isClosed = nil, true
 	b.forget()
 	b.mu.Unlock()
 
+	closeWeb(web)
 	for _, t := range topics {
 		t.close(status.Error(codes.Unavailable, "broker is shutting down"))
 	}
