@@ -166,6 +166,34 @@ func TestATornGroupWithALaterRecordWhole(t *testing.T) {
 	require.Equal(t, torn, damaged.content(name), "nothing is changed in a damaged log")
 }
 
+// Whoever knows what was safe is told of every loss, also where the log alone could not know.
+func TestTruncationBelowWhatWasSafe(t *testing.T) {
+	t.Parallel()
+	const n = 20
+	d := original(t, n, false)
+	files := d.names(".seg")
+	name := files[len(files)-1]
+	whole := d.content(name)
+	opts := func(d *disk, safe uint64) seglog.Options {
+		o := d.options(600)
+		o.Safe = safe
+		return o
+	}
+	for size := range whole {
+		cut := d.with(name, whole[:size:size])
+		_, err := seglog.Open("", opts(cut, n))
+		var damage *seglog.DamageError
+		require.ErrorAs(t, err, &damage, "cut to %d bytes", size)
+		require.Len(t, cut.content(name), size, "nothing is changed in a damaged log")
+	}
+	_, err := seglog.Open("", opts(newDisk(), 1))
+	require.ErrorContains(t, err, "the file is missing")
+	require.NoError(t, open(t, "", opts(d, n)).Close())
+	torn := d.with(name, append(d.content(name), 1, 2, 3))
+	l := open(t, "", opts(torn.without("closed"), n))
+	require.Equal(t, int64(3), l.Report().Cut)
+}
+
 // The process may die between the steps of beginning a file.
 func TestAnUnfinishedSegmentFile(t *testing.T) {
 	t.Parallel()

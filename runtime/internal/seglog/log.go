@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/danube-messaging/danube-connect-go/runtime/internal/filelock"
 )
@@ -30,6 +31,9 @@ type Log struct {
 	commit sync.Mutex // held by who writes; taken before mu
 	active File       // the last segment's file, nil before the first append
 	marked bool       // the file of closedMark is there
+
+	lastSync  time.Duration // how long the last sync took
+	lastCount int64         // how many records it was for
 }
 
 // Open opens the log in dir, which is made if need be, and recovers it after a crash. A folder that another uses is a
@@ -120,6 +124,7 @@ func (l *Log) Append(record []byte) (Ticket, error) {
 	}
 	t := Ticket{log: l, batch: l.pending, offset: l.next}
 	l.pending.buf = appendFrame(l.pending.buf, l.next, l.synced, record)
+	l.pending.count.Add(1)
 	l.next++
 	return t, nil
 }

@@ -18,6 +18,8 @@ type Options struct {
 	NoSync bool
 	// Locked says that the caller keeps others away from the folder, so that the log takes no lock of its own.
 	Locked bool
+	// Safe says that records below it are known to be safe on disk: when one is missing, that is damage and not a torn tail.
+	Safe uint64
 	// FS is where the files are, the operating system's if nil. Tests make it fail.
 	FS FS
 }

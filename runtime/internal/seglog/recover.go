@@ -53,6 +53,8 @@ func (l *Log) recover() error {
 		if err := l.recoverLast(mark, unborn != nil); err != nil {
 			return err
 		}
+	} else if l.opts.Safe > 0 {
+		return &DamageError{File: l.path(segmentName(0)), Reason: fmt.Sprintf("the file is missing, and %d records were safe", l.opts.Safe)}
 	}
 	if unborn != nil {
 		if err := l.removeUnborn(unborn); err != nil {
@@ -186,12 +188,15 @@ func (l *Log) recoverLast(mark closedMark, full bool) error {
 		damage = &DamageError{File: s.path, At: s.size, Offset: l.next, Reason: fmt.Sprintf(
 			"the log was closed with %d records and %d bytes in this file, which has %d", mark.next, mark.size, s.size)}
 	}
+	if damage == nil && l.next < l.opts.Safe {
+		damage = &DamageError{File: s.path, At: s.size, Offset: l.next, Reason: fmt.Sprintf("the file ends, and %d records were safe", l.opts.Safe)}
+	}
 	if damage != nil {
 		proof, err := l.wasSynced(s, damage)
 		switch {
 		case err != nil:
 			return fmt.Errorf("open log: read %s: %w", filepath.Base(s.path), err)
-		case proof || l.marked || full:
+		case proof || l.marked || full || damage.Offset < l.opts.Safe:
 			return damage
 		}
 	}
