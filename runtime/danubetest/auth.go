@@ -53,16 +53,24 @@ type Binding struct {
 	Cluster     bool   // everything
 }
 
-// Secure switches on TLS, tokens and permissions.
+// Validate says what is wrong with a: a binding that names nobody, grants nothing or has not exactly one scope.
+func (a Auth) Validate() error {
+	for i, b := range a.Bindings {
+		if err := b.validate(); err != nil {
+			return fmt.Errorf("binding %d: %w", i+1, err)
+		}
+	}
+	if slices.Contains(a.SuperAdmins, "") {
+		return errors.New("a super admin has no name")
+	}
+	return nil
+}
+
+// Secure switches on TLS, tokens and permissions. The error is that of [Auth.Validate].
 func Secure(a Auth) Option {
 	return func(s *settings) error {
-		for i, b := range a.Bindings {
-			if err := b.validate(); err != nil {
-				return fmt.Errorf("binding %d: %w", i+1, err)
-			}
-		}
-		if slices.Contains(a.SuperAdmins, "") {
-			return errors.New("a super admin has no name")
+		if err := a.Validate(); err != nil {
+			return err
 		}
 		g, err := newGate(a)
 		if err != nil {
