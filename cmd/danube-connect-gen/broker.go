@@ -28,6 +28,7 @@ type brokerOptions struct {
 	http   string // host:port of the status page; empty for none
 	anyWeb bool   // the port of http may be another one when it is taken
 	window int    // unacknowledged messages of one subscription
+	auth   string // file with certificate, secret and permissions; empty: everybody may do everything, in plain text
 }
 
 func newBrokerCmd(io streams) *cobra.Command {
@@ -36,7 +37,8 @@ func newBrokerCmd(io streams) *cobra.Command {
 		Use:   "broker",
 		Short: "Run a Danube broker for development, in memory",
 		Long: "Run a Danube broker for development. It speaks the wire protocol of the real one and keeps everything in memory: what is\n" +
-			"not read when it ends is gone. SIGINT and SIGTERM end it.",
+			"not read when it ends is gone. SIGINT and SIGTERM end it.\n\n" +
+			"With --auth it takes TLS and signed tokens only, like a real one in the mode tls. The file looks like this:\n\n" + authExample,
 		Example: "  danube-connect-gen broker\n" +
 			"  danube-connect-gen broker --http 127.0.0.1:8080\n" +
 			"  danube-connect-gen broker --listen 127.0.0.1:7650 --admin-listen 127.0.0.1:0",
@@ -53,6 +55,7 @@ func newBrokerCmd(io streams) *cobra.Command {
 	cmd.Flags().StringVar(&opts.http, "http", defaultHTTP,
 		"`HOST:PORT` of the status page and the switches of faults; empty for none; unless given, a free port when this one is taken")
 	cmd.Flags().IntVar(&opts.window, "window", 10, "how many messages of a subscription may wait for their acknowledgement, 1 to 10000")
+	cmd.Flags().StringVar(&opts.auth, "auth", "", "`FILE` with certificate, secret and permissions: TLS and tokens are demanded then")
 	return cmd
 }
 
@@ -63,7 +66,15 @@ func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
 
 func brokerRun(ctx context.Context, io streams, opts brokerOptions) (err error) {
 	log := slog.New(slog.NewTextHandler(io.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	b, err := danubetest.New(danubetest.Window(opts.window), danubetest.Logger(log))
+	settings := []danubetest.Option{danubetest.Window(opts.window), danubetest.Logger(log)}
+	if opts.auth != "" {
+		auth, err := readAuth(opts.auth)
+		if err != nil {
+			return err
+		}
+		settings = append(settings, danubetest.Secure(auth))
+	}
+	b, err := danubetest.New(settings...)
 	if err != nil {
 		return badInput("broker", err, "see danube-connect-gen broker --help")
 	}

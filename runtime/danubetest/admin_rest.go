@@ -85,11 +85,10 @@ func (a topicAdmin) UnloadTopic(_ context.Context, req *adminpb.TopicRequest) (*
 // clusterAdmin answers how the brokers agree: this one with itself.
 type clusterAdmin struct {
 	adminpb.UnimplementedClusterAdminServer
-	broker *Broker
 }
 
-func (a clusterAdmin) ClusterStatus(context.Context, *adminpb.Empty) (*adminpb.ClusterStatusResponse, error) {
-	return &adminpb.ClusterStatusResponse{LeaderId: 1, CurrentTerm: 1, SelfNodeId: 1, Voters: []uint64{1}, RaftAddr: a.broker.AdminURL()}, nil
+func (clusterAdmin) ClusterStatus(context.Context, *adminpb.Empty) (*adminpb.ClusterStatusResponse, error) {
+	return &adminpb.ClusterStatusResponse{LeaderId: 1, CurrentTerm: 1, SelfNodeId: 1, Voters: []uint64{1}}, nil
 }
 
 // storage lists the segments of durable logs. This broker seals none.

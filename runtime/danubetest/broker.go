@@ -23,6 +23,7 @@ type Broker struct {
 
 	ids         registry
 	schemas     schemas
+	wrongPort   onceEach // clients that mistake plain text for TLS or the reverse
 	budget      budget
 	faults      faults
 	conns       connections

@@ -63,7 +63,7 @@ func (b *Broker) advertised(ctx context.Context) string {
 	md, _ := metadata.FromIncomingContext(ctx)
 	if authority := md.Get(":authority"); len(authority) == 1 {
 		if _, _, err := net.SplitHostPort(authority[0]); err == nil {
-			return "http://" + authority[0]
+			return withScheme("http://"+authority[0], b.secured(false))
 		}
 	}
 	return u

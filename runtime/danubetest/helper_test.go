@@ -111,9 +111,11 @@ func bubble(t *testing.T, test func(*testing.T, *client), opts ...danubetest.Opt
 }
 
 func dialMemory(t testing.TB, l *bufconn.Listener) *grpc.ClientConn {
-	return dial(t, "passthrough:///memory", grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-		return l.DialContext(ctx)
-	}))
+	return dial(t, "passthrough:///memory", grpc.WithContextDialer(dialer(l)))
+}
+
+func dialer(l *bufconn.Listener) func(context.Context, string) (net.Conn, error) {
+	return func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) }
 }
 
 // settled repeats a call that a dying connection fails, until it gets an answer; the client connects anew by itself.

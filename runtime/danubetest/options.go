@@ -26,6 +26,7 @@ type settings struct {
 	logger     *slog.Logger
 	traps      traps
 	seed       uint64
+	gate       *gate // nil: everybody may do everything, in plain text
 }
 
 func defaults() settings {

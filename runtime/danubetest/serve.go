@@ -32,7 +32,7 @@ func (b *Broker) Serve(client, admin net.Listener) error {
 	if len(b.servers) > 0 {
 		return errors.New("serve: broker serves already")
 	}
-	s := b.newServer()
+	s := b.newServer(false)
 	danubepb.RegisterDiscoveryServer(s, discovery{broker: b})
 	danubepb.RegisterProducerServiceServer(s, producers{broker: b})
 	danubepb.RegisterConsumerServiceServer(s, consumers{broker: b})
@@ -40,18 +40,20 @@ func (b *Broker) Serve(client, admin net.Listener) error {
 	danubepb.RegisterStorageServiceServer(s, storage{})
 	schemapb.RegisterSchemaRegistryServer(s, schemaRegistry{broker: b})
 	b.clientURL, b.anyAddress = urlOf(client.Addr())
-	b.run(s, client)
+	b.clientURL = withScheme(b.clientURL, b.secured(false))
+	b.run(s, b.listening(client, false))
 	if admin == nil {
 		return nil
 	}
-	s = b.newServer()
+	s = b.newServer(true)
 	adminpb.RegisterTopicAdminServer(s, topicAdmin{broker: b})
 	adminpb.RegisterNamespaceAdminServer(s, namespaceAdmin{broker: b})
 	adminpb.RegisterBrokerAdminServer(s, brokerAdmin{broker: b})
-	adminpb.RegisterClusterAdminServer(s, clusterAdmin{broker: b})
+	adminpb.RegisterClusterAdminServer(s, clusterAdmin{})
 	schemapb.RegisterSchemaRegistryServer(s, schemaRegistry{broker: b})
 	b.adminURL, _ = urlOf(admin.Addr())
-	b.run(s, admin)
+	b.adminURL = withScheme(b.adminURL, b.secured(true))
+	b.run(s, b.listening(admin, true))
 	return nil
 }
 
@@ -65,8 +67,8 @@ func (b *Broker) run(s *grpc.Server, l net.Listener) {
 	})
 }
 
-func (b *Broker) newServer() *grpc.Server {
-	return grpc.NewServer(
+func (b *Broker) newServer(admin bool) *grpc.Server {
+	return grpc.NewServer(append(b.securityOptions(admin),
 		b.settings.traps.codec(),
 		grpc.MaxRecvMsgSize(maxReceive), // what is too large is refused by us, with the real broker's code
 		grpc.MaxSendMsgSize(maxReceive),
@@ -78,7 +80,7 @@ func (b *Broker) newServer() *grpc.Server {
 		grpc.WaitForHandlers(true),
 		grpc.UnaryInterceptor(b.beforeCall),
 		grpc.StreamInterceptor(b.beforeStream),
-	)
+	)...)
 }
 
 // urlOf is the URL of a listening address, and whether that address stands for all of the machine's.
