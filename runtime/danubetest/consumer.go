@@ -90,12 +90,17 @@ func (c *consumer) end(err error) {
 
 // lose ends the stream, if there is one, with err, and gives back what was in flight.
 func (c *consumer) lose(err error) {
+	c.leave(err)
+	c.sub.dispatcher.lost(c)
+	c.sub.topic.broker.changed()
+}
+
+// leave is lose without a word to the dispatcher.
+func (c *consumer) leave(err error) {
 	c.end(err)
 	c.pending = false
 	c.conn.forget(c)
 	c.conn = nil
-	c.sub.dispatcher.lost(c)
-	c.sub.topic.broker.changed()
 }
 
 // awaitClosing waits until the dispatcher was told of the end of the last stream, and for the topic's table.

@@ -54,6 +54,7 @@ type client struct {
 	ctx    context.Context
 	broker *danubetest.Broker
 	conn   *grpc.ClientConn
+	dial   func(context.Context) (net.Conn, error) // to the client listener, in a bubble
 }
 
 // start serves a broker on real ports and connects to it.
@@ -106,7 +107,9 @@ func bubble(t *testing.T, test func(*testing.T, *client), opts ...danubetest.Opt
 		api, admin := bufconn.Listen(1<<20), bufconn.Listen(1<<16)
 		require.NoError(t, b.Serve(api, admin))
 		t.Cleanup(b.Close)
-		test(t, newClient(t, b, dialMemory(t, api), dialMemory(t, admin)))
+		c := newClient(t, b, dialMemory(t, api), dialMemory(t, admin))
+		c.dial = api.DialContext
+		test(t, c)
 	})
 }
 

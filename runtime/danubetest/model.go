@@ -153,7 +153,7 @@ func (m *imitator) tick(now time.Time) {
 	expired := false
 	for e := m.sent.Front(); e != nil; e = m.sent.Front() {
 		d := e.Value.(*delivery)
-		if d.sentAt.Add(m.timeout()).After(now) {
+		if !d.sentAt.Add(m.timeout()).Before(now) {
 			break
 		}
 		m.schedule(d, 0, "ack timeout", now)
@@ -257,7 +257,11 @@ func (m *imitator) wait(d *delivery, due time.Time) {
 func (m *imitator) schedule(d *delivery, asked time.Duration, reason string, now time.Time) {
 	d.reason = reason
 	if d.count <= m.policy.MaxRedeliveries {
-		m.wait(d, now.Add(m.policy.delay(d.count, asked)))
+		due := now.Add(m.policy.delay(d.count, asked))
+		if due.After(now) && m.rules.has(trapTicks) {
+			due = due.Add(1) // a tick is never quite as early as a whole number of ticks after the last one
+		}
+		m.wait(d, due)
 		return
 	}
 	m.unlink(d)

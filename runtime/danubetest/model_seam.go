@@ -24,15 +24,25 @@ func (m *imitator) lost(c *consumer) {
 // opened hands over what lies in the places of c. What the stream before had taken comes only at its ack timeout.
 func (m *imitator) opened(c *consumer) {
 	m.streamEnded(c)
-	if c.outbox.len() > 0 {
-		c.wake()
-	}
 	if !m.rules.has(trapSecondStream) {
+		m.takeBack(c)
 		m.enqueue(command{kind: requeue, to: c}, command{kind: wakeUp})
 		return
 	}
+	if c.outbox.len() > 0 {
+		c.wake()
+	}
 	m.run()
 	m.rearm()
+}
+
+// takeBack empties the places of c as if nothing in them had been sent.
+func (m *imitator) takeBack(c *consumer) {
+	for c.outbox.len() > 0 {
+		if d := m.inFlight[c.outbox.pop().offset]; d != nil {
+			d.count--
+		}
+	}
 }
 
 // streamEnded forgets what a stream had taken ahead of its client.

@@ -127,13 +127,14 @@ func (s *subscription) join(req *danubepb.ConsumerRequest, from *conn) (*consume
 		c = &consumer{id: newID(), name: req.GetConsumerName(), sub: s, filters: req.GetKeyFilters()}
 		s.consumers = append(s.consumers, c)
 	} else {
-		c.lose(nil) // a takeover: the old stream ends with OK
+		c.leave(nil) // a takeover: the old stream ends with OK
 	}
 	c.pending, c.conn, c.unhealthy = true, from, false
 	if !rules.has(trapHandOver) && !from.remember(c) {
 		c.pending = false // the connection is gone already
 	}
 	if !isNew {
+		s.dispatcher.lost(c)
 		return c, nil
 	}
 	if rules.has(trapPolicy) && len(s.consumers) > 1 {

@@ -50,10 +50,10 @@ var allTraps = []entry{
 	{bit: trapFreeze, name: "freeze", summary: "acknowledging the newest message before an older one stops the subscription until the next publish"},
 	{bit: trapQueue, name: "queue", needs: trapFreeze, summary: "a dispatcher has 32 places for commands (Key-Shared 128); " +
 		"publishers and acknowledgements wait when they are full, and a waiting Ack holds up the whole topic"},
-	{bit: trapHandOver, name: "hand-over", summary: "a consumer that does not read stops its whole subscription once its four places are full"},
+	{bit: trapHandOver, name: "hand-over", needs: trapQueue | trapFreeze, summary: "a consumer that does not read stops its whole subscription once its four places are full"},
 	{bit: trapTicks, name: "ticks", summary: "ack timeouts and redeliveries happen only every 500 ms"},
 	{bit: trapBlock, name: "block", summary: "a new failure policy does not reach a living subscription, so one that is blocked stays so"},
-	{bit: trapPolicy, name: "policy", summary: "a consumer name that joins writes the living failure policy over the stored one, " +
+	{bit: trapPolicy, name: "policy", needs: trapBlock, summary: "a consumer name that joins writes the living failure policy over the stored one, " +
 		"and Unsubscribe deletes it"},
 	{bit: trapSecondStream, name: "second-stream", summary: "a second ReceiveMessages of a consumer takes over without what is in flight"},
 }
