@@ -57,7 +57,7 @@ bench: ## Run the benchmarks
 	go test -run '^$$' -bench . ./internal/render
 
 .PHONY: e2e
-e2e: ## Run the connectors against real servers (installs what is missing)
+e2e: ## Run the connectors against real servers, and other people's clients and a browser against the development broker
 	./e2e/run
 
 .PHONY: templates

@@ -51,7 +51,8 @@ type subscriptionState struct {
 
 type consumerState struct {
 	Name      string `json:"name"`
-	Connected bool   `json:"connected"`
+	Connected bool   `json:"connected"` // from its Subscribe on
+	Receiving bool   `json:"receiving"` // its stream is open
 	Healthy   bool   `json:"healthy"`
 	Address   string `json:"address,omitempty"` // where it connects from
 }
@@ -128,7 +129,7 @@ func (s *subscription) state() subscriptionState {
 }
 
 func (c *consumer) state() consumerState {
-	s := consumerState{Name: c.name, Connected: c.connected(), Healthy: c.connected() && !c.unhealthy}
+	s := consumerState{Name: c.name, Connected: c.connected(), Receiving: c.stream != nil, Healthy: c.connected() && !c.unhealthy}
 	at := c.conn
 	if c.stream != nil {
 		at = connOf(c.stream.ctx)

@@ -98,7 +98,7 @@ func TestHTTPShowsTheState(t *testing.T) {
 		"subscriptions": []any{map[string]any{
 			"name": "s", "type": "KeyShared", "backlog": 1.0, "unacked": 1.0, "window": 10.0, "delivered": 3.0, "redelivered": 1.0,
 			"acked": 1.0, "blocked": true, "blocked_keys": []any{"k"},
-			"consumers": []any{map[string]any{"name": "worker", "connected": true, "healthy": true}},
+			"consumers": []any{map[string]any{"name": "worker", "connected": true, "receiving": true, "healthy": true}},
 		}},
 	}}
 	require.Empty(t, cmp.Diff(want, topics))
