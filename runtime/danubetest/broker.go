@@ -1,6 +1,7 @@
 package danubetest
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -29,6 +30,7 @@ type Broker struct {
 	conns       connections
 	watch       notifier
 	deadLetters deadLetters
+	disk        *dataDir // nil when everything is in memory
 
 	mu         sync.RWMutex // guards what follows
 	topics     map[string]*topic
@@ -61,6 +63,17 @@ func New(opts ...Option) (*Broker, error) {
 	}
 	b.deadLetters.publish = b.publishDeadLetter
 	b.forget()
+	if s.dataDir == "" {
+		return b, nil
+	}
+	disk, err := openDataDir(b, s.dataDir)
+	if err != nil {
+		return nil, err
+	}
+	if err := disk.restore(); err != nil {
+		return nil, errors.Join(err, disk.abandon())
+	}
+	b.disk = disk
 	return b, nil
 }
 
@@ -75,13 +88,18 @@ func (b *Broker) forget() {
 const closeTimeout = 500 * time.Millisecond
 
 // Close ends every stream, listener and connection and returns when no goroutine of the broker is left, within about half a second.
-// Messages are gone. Closing twice does nothing.
+// Messages are gone but for those in a data directory. Closing twice does nothing.
 func (b *Broker) Close() {
 	b.mu.Lock()
+	if b.isClosed {
+		b.mu.Unlock()
+		return
+	}
 	servers := b.servers
 	topics := slices.Collect(maps.Values(b.topics))
 	web := b.web
 	b.servers, b.isClosed = nil, true
+	b.disk.freeze(b.namespaces)
 	b.forget()
 	b.mu.Unlock()
 
@@ -104,6 +122,9 @@ func (b *Broker) Close() {
 		<-stopped
 	}
 	b.serving.Wait()
+	if err := b.disk.close(topics); err != nil {
+		b.log.Error("data directory could not be closed", "error", err)
+	}
 }
 
 // changed tells those who wait in WaitFor that something happened.
@@ -173,6 +194,9 @@ func (b *Broker) createTopic(name string, reliable bool) (*topic, error) {
 		}
 	}
 	t := newTopic(b, name, reliable)
+	if err := b.disk.adopt(t); err != nil {
+		return nil, status.Errorf(codes.Unavailable, "topic %s cannot be stored: %v", name, err)
+	}
 	b.topics[name] = t
 	b.log.Info("topic created", "topic", name, "reliable", reliable)
 	return t, nil
@@ -186,6 +210,7 @@ func (b *Broker) deleteTopic(t *topic) {
 	}
 	b.mu.Unlock()
 	t.close(nil)
+	b.disk.discard(t)
 	b.changed()
 }
 

@@ -89,6 +89,9 @@ func (b *Broker) tryDeadLetter(l deadLetter) error {
 		if t, err = b.createTopic(l.target, true); err != nil {
 			return err
 		}
+		if err := b.disk.flush(); err != nil { // the topic must be known before its first message is
+			return err
+		}
 	}
 	if !t.reliable {
 		return fmt.Errorf("dead-letter topic %s is not reliable", l.target)

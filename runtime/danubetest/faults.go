@@ -130,6 +130,7 @@ func (b *Broker) Restart(keep bool) {
 		b.mu.Unlock()
 		for _, t := range topics {
 			t.close(errConnectionLost)
+			b.disk.discard(t)
 		}
 	}
 	b.conns.closeAll()

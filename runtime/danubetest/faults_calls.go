@@ -59,6 +59,9 @@ func (b *Broker) beforeCall(ctx context.Context, req any, info *grpc.UnaryServer
 		return nil, errStopped
 	}
 	resp, err := handler(ctx, req)
+	if err == nil && changesState(methodOf(info.FullMethod)) {
+		err = b.remember()
+	}
 	if b.faults.halted.Load() {
 		return nil, errStopped // the connection is closed: no answer leaves the broker
 	}

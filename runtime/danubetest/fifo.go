@@ -13,6 +13,16 @@ func (q *fifo[T]) push(v T) { q.items = append(q.items, v) }
 // at returns the element at place i, counted from the front.
 func (q *fifo[T]) at(i int) T { return q.items[q.head+i] }
 
+// popBack removes and returns the last element; the queue must not be empty.
+func (q *fifo[T]) popBack() T {
+	last := len(q.items) - 1
+	v := q.items[last]
+	var zero T
+	q.items[last] = zero
+	q.items = q.items[:last]
+	return v
+}
+
 // pop removes and returns the front; the queue must not be empty.
 func (q *fifo[T]) pop() T {
 	v := q.items[q.head]

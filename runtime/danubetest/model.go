@@ -88,7 +88,9 @@ func newImitator(sub *subscription, from position) *imitator {
 	m.reader = newLiveReader(sub.topic, from.next, m.rules.has(trapRing))
 	for _, offset := range from.unacked {
 		m.cursor.delivered(offset)
-		m.makeDue(m.admit(sub.topic.log.read(offset)))
+		if msg := sub.topic.log.read(offset); msg.msg != nil { // else the log has told
+			m.makeDue(m.admit(msg))
+		}
 	}
 	m.rearm()
 	return m

@@ -20,6 +20,8 @@ type liveReader struct {
 	topic *topic
 	at    uint64
 	ring  bool
+
+	damaged bool // the log cannot be read at at
 }
 
 func newLiveReader(t *topic, from uint64, ring bool) *liveReader {
@@ -39,11 +41,16 @@ func (r *liveReader) next() (stored, bool) {
 	if r.at >= r.topic.head {
 		return stored{}, false
 	}
+	m := r.topic.log.read(r.at)
+	if m.msg == nil { // the log has told
+		r.damaged = true
+		return stored{}, false
+	}
 	r.at++
-	return r.topic.log.read(r.at - 1), true
+	return m, true
 }
 
-func (r *liveReader) ready() bool { return r.at < r.topic.head }
+func (r *liveReader) ready() bool { return r.at < r.topic.head && !r.damaged }
 
 func (r *liveReader) floor() uint64 {
 	r.drop()

@@ -55,7 +55,9 @@ func (b *Broker) Messages(topic string) []Message {
 	t.mu.Lock()
 	var kept []stored
 	for offset := t.log.first(); offset < t.head; offset++ {
-		kept = append(kept, t.log.read(offset))
+		if m := t.log.read(offset); m.msg != nil { // else the log has told
+			kept = append(kept, m)
+		}
 	}
 	t.mu.Unlock()
 	messages := make([]Message, len(kept))

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+
+	"github.com/danube-messaging/danube-connect-go/runtime/internal/seglog"
 )
 
 // An Option changes a setting of [New] or [Start].
@@ -27,6 +29,8 @@ type settings struct {
 	traps      traps
 	seed       uint64
 	gate       *gate // nil: everybody may do everything, in plain text
+	dataDir    string
+	keep       seglog.Keep
 }
 
 func defaults() settings {

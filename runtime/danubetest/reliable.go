@@ -24,7 +24,9 @@ type reliable struct {
 	sent      list.List // queued and sent, by the time at which the ack timeout began
 	ready     pile
 	waiting   pile
-	exhausted int // how many the policy Block holds
+	exhausted int      // how many the policy Block holds
+	halted    bool     // the log is damaged: nothing more is read
+	unread    []uint64 // what was unacknowledged and could not be read, above everything in flight
 
 	timer   *time.Timer
 	armed   time.Time // when timer fires; zero when it is not running
@@ -44,8 +46,13 @@ func newReliable(sub *subscription, from position) *reliable {
 		waiting:  pile{less: byDue},
 	}
 	r.keys, _ = sub.pick.(*byKey)
-	for _, offset := range from.unacked {
-		if d := r.admit(offset); d.state == stateReady {
+	for i, offset := range from.unacked {
+		d := r.admit(offset)
+		if d == nil {
+			r.halted, r.unread = true, from.unacked[i:]
+			break
+		}
+		if d.state == stateReady {
 			heap.Push(&r.ready, d)
 		}
 	}
@@ -119,6 +126,9 @@ func (r *reliable) floor() uint64 {
 	if oldest := r.order.Front(); oldest != nil {
 		return oldest.Value.(*delivery).offset
 	}
+	if len(r.unread) > 0 {
+		return r.unread[0]
+	}
 	return r.next
 }
 
@@ -127,10 +137,13 @@ func (r *reliable) position() position {
 	for e := r.order.Front(); e != nil; e = e.Next() {
 		p.unacked = append(p.unacked, e.Value.(*delivery).offset)
 	}
+	p.unacked = append(p.unacked, r.unread...)
 	return p
 }
 
-func (r *reliable) backlog() int { return len(r.inFlight) + int(r.sub.topic.head-r.next) }
+func (r *reliable) backlog() int {
+	return len(r.inFlight) + len(r.unread) + int(r.sub.topic.head-r.next)
+}
 
 func (r *reliable) unacked() int { return len(r.inFlight) }
 
@@ -151,6 +164,10 @@ func (r *reliable) dispatch() {
 	}
 	for r.canRead() {
 		d := r.admit(r.next)
+		if d == nil {
+			r.halted = true
+			break
+		}
 		r.next++
 		if d.state == stateReady {
 			r.place(d, now)
@@ -161,13 +178,16 @@ func (r *reliable) dispatch() {
 
 // canRead says whether a new message may be handed over: those that come again go first, and Block stops all but Key-Shared.
 func (r *reliable) canRead() bool {
-	return r.next < r.sub.topic.head && len(r.inFlight) < r.window && r.ready.Len() == 0 &&
+	return !r.halted && r.next < r.sub.topic.head && len(r.inFlight) < r.window && r.ready.Len() == 0 &&
 		(r.exhausted == 0 || r.keys != nil) && r.sub.pick.any()
 }
 
-// admit reads a message into the window. It comes out ready, or on Key-Shared held behind another one.
+// admit reads a message into the window. It comes out ready, or on Key-Shared held behind another one; nil when it cannot be read.
 func (r *reliable) admit(offset uint64) *delivery {
 	d := &delivery{stored: r.sub.topic.log.read(offset)}
+	if d.msg == nil {
+		return nil
+	}
 	r.inFlight[offset] = d
 	d.inOrder = r.order.PushBack(d)
 	if r.keys != nil && !r.locks.enter(d) {

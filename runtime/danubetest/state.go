@@ -194,7 +194,9 @@ func (b *Broker) lastMessages(topic string, n, limit int) ([]messageState, error
 	t.mu.Lock()
 	var kept []stored
 	for offset := t.head; offset > t.log.first() && len(kept) < n; offset-- {
-		kept = append(kept, t.log.read(offset-1))
+		if m := t.log.read(offset - 1); m.msg != nil { // else the log has told
+			kept = append(kept, m)
+		}
 	}
 	t.mu.Unlock()
 	messages := make([]messageState, len(kept))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -32,6 +33,10 @@ type topic struct {
 	windows    map[string]int
 	duplicates int // deliveries that are still to be doubled, see Broker.Duplicate
 	closed     bool
+
+	id         uint64 // names its place in the data directory, if there is one
+	dirty      bool   // the data directory does not have all of it yet
+	lastRecord string // what the data directory is to have of a closed topic
 
 	schema atomic.Pointer[topicSchema] // nil for the default; replaced with mu held
 }
@@ -60,13 +65,16 @@ func (t *topic) publish(ctx context.Context, m *danubepb.StreamMessage) error {
 			"backlog is full: unread messages take the %d bytes that this broker may use; acknowledge messages or give it more memory",
 			t.broker.budget.limit)
 	}
-	offset, err := t.store(m, size)
+	offset, commit, err := t.store(m, size)
 	if err != nil {
 		t.broker.budget.release(size)
-		return status.Errorf(codes.PermissionDenied, "Unable to publish the message: %v", err)
+		return errPublish(err)
 	}
-	if err := t.log.commit(offset); err != nil {
-		return status.Errorf(codes.PermissionDenied, "Unable to publish the message: %v", err)
+	if err := commit(); err != nil {
+		t.mu.Lock()
+		t.broker.budget.release(t.log.forget())
+		t.mu.Unlock()
+		return errPublish(err)
 	}
 	var tickets []*ticket
 	t.mu.Lock()
@@ -84,30 +92,47 @@ func (t *topic) publish(ctx context.Context, m *danubepb.StreamMessage) error {
 }
 
 // store gives m its offset. Whoever comes first gets the lower one.
-func (t *topic) store(m *danubepb.StreamMessage, size int64) (uint64, error) {
+func (t *topic) store(m *danubepb.StreamMessage, size int64) (uint64, commit, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
-		return 0, errTopicClosed
+		return 0, nil, errTopicClosed
 	}
-	offset := t.log.next()
-	if t.reliable {
+	t.broker.budget.release(t.log.forget())
+	offset, commit, err := t.log.append(m, size)
+	if err == nil && t.reliable {
 		m.MsgId.TopicOffset = offset
 	}
-	return offset, t.log.append(m, size)
+	return offset, commit, err
+}
+
+// errPublish is the answer to a publish that was not stored.
+func errPublish(err error) error {
+	code := codes.PermissionDenied
+	switch {
+	case errors.Is(err, syscall.ENOSPC):
+		code = codes.ResourceExhausted
+	case !errors.Is(err, errTopicClosed):
+		code = codes.Unavailable
+	}
+	return status.Errorf(code, "Unable to publish the message: %v", err)
 }
 
 // trim forgets the messages that every subscription has passed, but for the history.
 func (t *topic) trim() {
-	needed := t.floor()
-	if history := uint64(t.broker.settings.history); t.head > history {
-		needed = min(needed, t.head-history)
-	} else {
-		needed = 0
-	}
-	if needed > t.log.first() {
+	t.broker.disk.touch(t)
+	if needed := t.passed(); needed > t.log.first() {
 		t.broker.budget.release(t.log.trim(needed))
 	}
+}
+
+// passed is the lowest offset that a subscription or the history still needs.
+func (t *topic) passed() uint64 {
+	needed := t.floor()
+	if history := uint64(t.broker.settings.history); t.head > history {
+		return min(needed, t.head-history)
+	}
+	return 0
 }
 
 // floor is the lowest offset that a subscription still needs.
@@ -119,11 +144,11 @@ func (t *topic) floor() uint64 {
 	return floor
 }
 
-// dropHistory forgets every message that no subscription needs.
+// dropHistory frees the memory of every message that no subscription needs, and on disk of all.
 func (t *topic) dropHistory() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.broker.budget.release(t.log.trim(t.floor()))
+	t.broker.budget.release(t.log.shed(t.floor(), t.head))
 }
 
 // subscribe joins the consumer of req to its subscription, which it creates if need be.
@@ -158,6 +183,7 @@ func (t *topic) enter(req *danubepb.ConsumerRequest, from *conn) (*consumer, *ti
 		return nil, nil, err
 	}
 	t.subs[s.name] = s
+	t.broker.disk.touch(t)
 	t.broker.ids.addConsumer(c)
 	t.broker.changed()
 	return c, s.claim(), nil
@@ -234,6 +260,10 @@ func (t *topic) unsubscribe(ctx context.Context, subscription string) error {
 func (t *topic) close(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.broker.disk != nil && !t.closed {
+		t.broker.disk.touch(t)
+		t.lastRecord = t.record()
+	}
 	t.closed = true
 	for _, s := range t.subs {
 		s.close(err)
@@ -284,6 +314,7 @@ func (t *topic) window(subscription string) int {
 
 // reconfigure applies what was stored for a subscription, if it lives.
 func (t *topic) reconfigure(subscription string) {
+	t.broker.disk.touch(t)
 	if s := t.subs[subscription]; s != nil {
 		if !t.broker.settings.traps.has(trapBlock) {
 			s.policy = t.policy(subscription)

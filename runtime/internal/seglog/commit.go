@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -187,7 +188,11 @@ func (l *Log) roll(h header) error {
 		return err
 	}
 	_, err = f.WriteAt(h.encode(), 0)
-	if err := errors.Join(err, f.Sync(), l.opts.FS.SyncDir(l.dir)); err != nil {
+	err = errors.Join(err, f.Sync(), l.opts.FS.SyncDir(l.dir))
+	if len(l.segments) == 0 {
+		err = errors.Join(err, l.opts.FS.SyncDir(filepath.Dir(l.dir))) // the folder itself may be new
+	}
+	if err != nil {
 		return errors.Join(err, f.Close(), l.opts.FS.Remove(path))
 	}
 	if l.active != nil {
