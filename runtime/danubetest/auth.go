@@ -81,6 +81,14 @@ func Secure(a Auth) Option {
 	}
 }
 
+// consistent says which options contradict each other.
+func (s *settings) consistent() error {
+	if s.gate != nil && s.advertised != "" && !strings.HasPrefix(s.advertised, "https://") {
+		return fmt.Errorf("advertised URL %q would lead clients to plain text and the port has TLS; write it with https://", s.advertised)
+	}
+	return nil
+}
+
 func (b Binding) validate() error {
 	if b.Principal == "" {
 		return errors.New("principal is missing")

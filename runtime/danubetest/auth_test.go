@@ -299,6 +299,8 @@ func TestSecureOptions(t *testing.T) {
 		_, err := danubetest.New(danubetest.Secure(a))
 		require.ErrorContains(t, err, want)
 	}
+	_, err := danubetest.New(danubetest.Secure(danubetest.Auth{}), danubetest.AdvertisedURL("http://broker:6650"))
+	require.ErrorContains(t, err, "the port has TLS; write it with https://")
 	require.Nil(t, danubetest.Start(t).RootCA())
 }
 

@@ -54,6 +54,9 @@ func New(opts ...Option) (*Broker, error) {
 			return nil, fmt.Errorf("broker option: %w", err)
 		}
 	}
+	if err := s.consistent(); err != nil {
+		return nil, fmt.Errorf("broker options: %w", err)
+	}
 	b := &Broker{
 		settings: s,
 		log:      s.logger,

@@ -13,5 +13,8 @@
 //     rules of the two kinds of topics, pick.go those of the subscription types, keyshared.go those of routing keys
 //   - a messageLog keeps the messages of one topic (log.go)
 //   - a consumer has an outbox that its dispatcher fills and its receive stream empties (consumer.go)
-//   - lock order: Broker.mu, then topic.mu, then the leaves (registry, faults, connections), which call nothing
+//   - the schema registry keeps subjects and versions (schemas.go); which messages a topic takes because of them is in
+//     topicschema.go, the rules of the types are in runtime/internal/schema
+//   - with [Secure] a gate stands before every call (gate.go); what each call needs is a table (rights.go)
+//   - lock order: Broker.mu, then topic.mu, then the leaves (registry, schemas, faults, connections), which call nothing
 package danubetest

@@ -9,10 +9,10 @@ import (
 	"io"
 )
 
-// Bounds of what a payload may make the reader do: a few bytes can promise many values, and compressed ones grow.
+// Bounds of what one payload may make the reader do: a few bytes can promise many values, and compressed ones grow.
 const (
-	maxAvroBlock  = 32 << 20 // bytes of one block, uncompressed
-	maxAvroValues = 1 << 20  // values beyond one a byte
+	maxAvroBytes = 32 << 20 // of all blocks, uncompressed
+	maxAvroEmpty = 1 << 20  // values that take no bytes, such as null
 )
 
 var errAvroShort = errors.New("it ends in the middle of a value")
@@ -30,7 +30,8 @@ func readAvroFile(payload []byte) error {
 	if !ok {
 		return errors.New("it does not begin with Obj and the byte 1")
 	}
-	r := newAvroReader(rest)
+	left := &avroBudget{bytes: maxAvroBytes, empty: maxAvroEmpty}
+	r := &avroReader{data: rest, left: left}
 	meta := make(map[string]string)
 	r.blocks(func() {
 		key := r.text()
@@ -52,29 +53,32 @@ func readAvroFile(payload []byte) error {
 		if !bytes.Equal(sync, r.take(16)) {
 			return errors.New("a block does not end with the file's marker")
 		}
-		if err := readAvroBlock(t, meta["avro.codec"], count, block); err != nil {
+		if err := left.readBlock(t, meta["avro.codec"], count, block); err != nil {
 			return err
 		}
 	}
 	return r.err
 }
 
-// readAvroBlock reads count values of type t and checks that nothing follows.
-func readAvroBlock(t *avroType, codec string, count int64, block []byte) error {
+// An avroBudget is what may still be read of a payload.
+type avroBudget struct{ bytes, empty int }
+
+// readBlock reads count values of type t and checks that nothing follows.
+func (left *avroBudget) readBlock(t *avroType, codec string, count int64, block []byte) error {
 	switch codec {
 	case "", "null":
 	case "deflate":
 		var err error
-		if block, err = io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(block)), maxAvroBlock+1)); err != nil {
+		if block, err = io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(block)), int64(left.bytes)+1)); err != nil {
 			return fmt.Errorf("a block cannot be decompressed: %w", err)
 		}
-		if len(block) > maxAvroBlock {
-			return fmt.Errorf("a block has more than %d bytes", maxAvroBlock)
+		if left.bytes -= len(block); left.bytes < 0 {
+			return fmt.Errorf("its blocks have more than %d bytes", maxAvroBytes)
 		}
 	default:
 		return fmt.Errorf("its codec is %q; this broker reads null and deflate", codec)
 	}
-	r := newAvroReader(block)
+	r := &avroReader{data: block, left: left}
 	for ; count > 0 && r.err == nil; count-- {
 		r.skip(t, 0)
 	}
@@ -86,13 +90,9 @@ func readAvroBlock(t *avroType, codec string, count int64, block []byte) error {
 
 // An avroReader goes through encoded values. After the first error it does nothing more.
 type avroReader struct {
-	data   []byte
-	values int // how many more may come
-	err    error
-}
-
-func newAvroReader(data []byte) *avroReader {
-	return &avroReader{data: data, values: len(data) + maxAvroValues}
+	data []byte
+	left *avroBudget
+	err  error
 }
 
 func (r *avroReader) fail(err error) {
@@ -136,27 +136,28 @@ func (r *avroReader) blocks(item func()) {
 			return
 		}
 		for ; count > 0 && r.err == nil; count-- {
-			r.spend()
 			item()
 		}
 	}
 }
 
-// spend counts a value.
-func (r *avroReader) spend() {
-	if r.values--; r.values < 0 {
-		r.fail(errors.New("it has more values than bytes"))
-	}
-}
-
-// skip reads one value of type t.
+// skip reads one value of type t, which is nested so deep in others.
 func (r *avroReader) skip(t *avroType, depth int) {
 	if depth > maxAvroDepth {
 		r.fail(fmt.Errorf("values are nested more than %d deep", maxAvroDepth))
-	}
-	if r.spend(); r.err != nil {
 		return
 	}
+	before := len(r.data)
+	r.value(t, depth)
+	if len(r.data) < before {
+		return
+	}
+	if r.left.empty--; r.left.empty < 0 {
+		r.fail(fmt.Errorf("it has more than %d values that take no bytes", maxAvroEmpty))
+	}
+}
+
+func (r *avroReader) value(t *avroType, depth int) {
 	switch t.kind {
 	case "boolean":
 		if b := r.take(1); r.err == nil && b[0] > 1 {
@@ -181,7 +182,9 @@ func (r *avroReader) skip(t *avroType, depth int) {
 		})
 	case "record":
 		for _, f := range t.fields {
-			r.skip(f.kind, depth+1)
+			if r.skip(f.kind, depth+1); r.err != nil {
+				return
+			}
 		}
 	case "enum":
 		r.choice(len(t.symbols))

@@ -109,8 +109,8 @@ func TestPayloads(t *testing.T) {
 		{schema.Avro, `"int"`, string(container(`"boolean"`, "null", 1, []byte{2})), "neither 0 nor 1"},
 		{schema.Avro, `"int"`, string(container(`["null","int"]`, "null", 1, []byte{4})), "index 2 is not below 2"},
 		{schema.Avro, `"int"`, string(container(loop, "null", 1, nil)), "nested more than"},
-		{schema.Avro, `"int"`, string(container(`"null"`, "null", 1<<60, nil)), "more values than bytes"},
-		{schema.Avro, `"int"`, string(container(`"bytes"`, "deflate", 1, deflated(make([]byte, 33<<20)))), "has more than 33554432 bytes"},
+		{schema.Avro, `"int"`, string(container(`"null"`, "null", 1<<60, nil)), "more than 1048576 values that take no bytes"},
+		{schema.Avro, `"int"`, string(container(`"bytes"`, "deflate", 1, deflated(make([]byte, 33<<20)))), "have more than 33554432 bytes"},
 	} {
 		err := parse(t, tt.kind, tt.text).Validate([]byte(tt.payload))
 		if tt.want == "" {
@@ -142,7 +142,10 @@ func FuzzDefinition(f *testing.F) {
 			}
 			again := parse(t, kind, text)
 			require.Equal(t, s.Fingerprint(), again.Fingerprint())
-			require.Empty(t, schema.Incompatible(schema.Full, s, again))
+			problems := schema.Incompatible(schema.Full, s, again)
+			if kind != schema.JSON { // which may require a field that it does not describe, and then nothing may follow it
+				require.Empty(t, problems)
+			}
 			_ = s.Validate(payload) // it only must return
 			_ = s.Validate([]byte(text))
 		}

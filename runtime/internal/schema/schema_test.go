@@ -149,7 +149,8 @@ func TestDB35Compatibility(t *testing.T) {
 			schema.JSON, object(`"a":{"type":"object","required":["z"],"properties":{"z":{"type":"string"}}}`, ``),
 			object(`"a":{"type":"object","properties":{"z":{"type":"integer"}}}`, ``), all,
 		},
-		"json: whole schema is a boolean": {schema.JSON, `true`, object(a, ``), all},
+		"json: required field never described": {schema.JSON, object(a, `"z"`), object(a+","+b, `"z"`), none},
+		"json: whole schema is a boolean":      {schema.JSON, `true`, object(a, ``), all},
 
 		"avro: field with default added":     {schema.Avro, record("r", x), record("r", x+`,{"name":"y","type":"int","default":0}`), all},
 		"avro: field with null branch added": {schema.Avro, record("r", x), record("r", x+`,{"name":"y","type":["null","int"]}`), all},
