@@ -27,7 +27,7 @@ type brokerOptions struct {
 	admin  string // host:port for administrators; empty for none
 	http   string // host:port of the status page; empty for none
 	anyWeb bool   // the port of http may be another one when it is taken
-	window int    // unacknowledged messages of one subscription
+	like   imitation
 	auth   string // file with certificate, secret and permissions; empty: everybody may do everything, in plain text
 }
 
@@ -41,9 +41,11 @@ func newBrokerCmd(io streams) *cobra.Command {
 			"With --auth it takes TLS and signed tokens only, like a real one in the mode tls. The file looks like this:\n\n" + authExample,
 		Example: "  danube-connect-gen broker\n" +
 			"  danube-connect-gen broker --http 127.0.0.1:8080\n" +
+			"  danube-connect-gen broker --imitate v0.15 --seed 7\n" +
 			"  danube-connect-gen broker --listen 127.0.0.1:7650 --admin-listen 127.0.0.1:0",
 		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			opts.like.setWindow = cmd.Flags().Changed("window")
 			opts.anyWeb = !cmd.Flags().Changed("http")
 			ctx, stop := untilSignal(cmd.Context())
 			defer stop()
@@ -54,8 +56,10 @@ func newBrokerCmd(io streams) *cobra.Command {
 	cmd.Flags().StringVar(&opts.admin, "admin-listen", defaultAdmin, "`HOST:PORT` of the admin API; empty for none")
 	cmd.Flags().StringVar(&opts.http, "http", defaultHTTP,
 		"`HOST:PORT` of the status page and the switches of faults; empty for none; unless given, a free port when this one is taken")
-	cmd.Flags().IntVar(&opts.window, "window", 10, "how many messages of a subscription may wait for their acknowledgement, 1 to 10000")
+	cmd.Flags().IntVar(&opts.like.window, "window", 10, "how many messages of a subscription may wait for their acknowledgement, 1 to 10000")
 	cmd.Flags().StringVar(&opts.auth, "auth", "", "`FILE` with certificate, secret and permissions: TLS and tokens are demanded then")
+	opts.like.flags(cmd)
+	cmd.AddCommand(newTrapsCmd(io))
 	return cmd
 }
 
@@ -66,7 +70,7 @@ func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
 
 func brokerRun(ctx context.Context, io streams, opts brokerOptions) (err error) {
 	log := slog.New(slog.NewTextHandler(io.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	settings := []danubetest.Option{danubetest.Window(opts.window), danubetest.Logger(log)}
+	settings := append(opts.like.options(), danubetest.Logger(log))
 	if opts.auth != "" {
 		auth, err := readAuth(opts.auth)
 		if err != nil {

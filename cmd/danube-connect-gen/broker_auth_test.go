@@ -74,7 +74,7 @@ func TestBrokerWithAuthFile(t *testing.T) {
 	out, in := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		ended <- brokerRun(ctx, streams{out: in, err: io.Discard}, brokerOptions{listen: "127.0.0.1:0", window: 10, auth: file})
+		ended <- brokerRun(ctx, streams{out: in, err: io.Discard}, brokerOptions{listen: "127.0.0.1:0", like: imitation{window: 10}, auth: file})
 		_ = in.Close()
 	}()
 	url := make([]byte, 256)

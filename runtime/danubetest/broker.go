@@ -31,6 +31,7 @@ type Broker struct {
 	watch       notifier
 	deadLetters deadLetters
 	disk        *dataDir // nil when everything is in memory
+	dice        dice
 
 	mu         sync.RWMutex // guards what follows
 	topics     map[string]*topic
@@ -65,6 +66,7 @@ func New(opts ...Option) (*Broker, error) {
 		budget:   budget{limit: s.memory},
 	}
 	b.deadLetters.publish = b.publishDeadLetter
+	b.dice.source = s.random("calls")
 	b.forget()
 	if s.dataDir == "" {
 		return b, nil
@@ -192,7 +194,8 @@ func (b *Broker) createTopic(name string, reliable bool) (*topic, error) {
 		return nil, status.Errorf(codes.AlreadyExists, "a plain topic with the base name %s already exists", base)
 	}
 	for other := range b.topics {
-		if base, ok := partitionBase(other); ok && base == name {
+		base, ok := partitionBase(other)
+		if ok && base == name || b.settings.traps.collide(name, other) {
 			return nil, status.Errorf(codes.AlreadyExists, "partitioned topics with this base name already exist: %s", other)
 		}
 	}

@@ -25,6 +25,9 @@ func (s consumers) Subscribe(ctx context.Context, req *danubepb.ConsumerRequest)
 	if t == nil {
 		return nil, errNoTopic(req.GetTopicName())
 	}
+	if !t.ready() {
+		return nil, errElsewhere(t.name)
+	}
 	c, err := t.subscribe(ctx, req, connOf(ctx))
 	if err != nil {
 		return nil, err
@@ -50,7 +53,7 @@ func (s consumers) ReceiveMessages(req *danubepb.ReceiveRequest, ss grpc.ServerS
 		return err
 	}
 	send := sendAll
-	if s.broker.settings.traps.has(trapHandOver) {
+	if s.broker.settings.traps.has(trickling) {
 		send = sendThrough
 	}
 	batch := make([]stored, 0, batchSize+1)
@@ -89,7 +92,7 @@ func sendAll(st *stream, ss grpc.ServerStreamingServer[danubepb.StreamMessage], 
 func (s consumers) Ack(ctx context.Context, req *danubepb.AckRequest) (*danubepb.AckResponse, error) {
 	id := req.GetMsgId()
 	if id == nil {
-		return nil, status.Error(codes.InvalidArgument, "msg_id is required")
+		return nil, errNoMsgID
 	}
 	t := s.broker.topic(id.GetTopicName())
 	if t == nil {
@@ -104,7 +107,7 @@ func (s consumers) Ack(ctx context.Context, req *danubepb.AckRequest) (*danubepb
 func (s consumers) Nack(ctx context.Context, req *danubepb.NackRequest) (*danubepb.NackResponse, error) {
 	id := req.GetMsgId()
 	if id == nil {
-		return nil, status.Error(codes.InvalidArgument, "msg_id is required")
+		return nil, errNoMsgID
 	}
 	t := s.broker.topic(id.GetTopicName())
 	if t == nil {

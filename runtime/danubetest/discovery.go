@@ -21,13 +21,21 @@ func (d discovery) TopicLookup(ctx context.Context, req *danubepb.TopicLookupReq
 	if !validTopic(req.GetTopic()) {
 		return nil, errBadTopic(req.GetTopic())
 	}
-	if d.broker.topic(req.GetTopic()) == nil {
+	t := d.broker.topic(req.GetTopic())
+	if t == nil && d.broker.settings.traps.has(trapNames) {
+		t = d.broker.beginning(req.GetTopic())
+	}
+	if t == nil {
 		return nil, status.Errorf(codes.NotFound, "Unable to find the requested topic: %s", req.GetTopic())
+	}
+	kind := danubepb.TopicLookupResponse_Connect
+	if t.name != req.GetTopic() || !t.ready() {
+		kind = danubepb.TopicLookupResponse_Redirect
 	}
 	u := d.broker.advertised(ctx)
 	return &danubepb.TopicLookupResponse{
 		RequestId:    req.GetRequestId(),
-		ResponseType: danubepb.TopicLookupResponse_Connect,
+		ResponseType: kind,
 		ConnectUrl:   u,
 		BrokerUrl:    u,
 	}, nil
@@ -42,7 +50,11 @@ func (d discovery) TopicPartitions(_ context.Context, req *danubepb.TopicLookupR
 		resp.Partitions = []string{req.GetTopic()}
 		return resp, nil
 	}
-	for _, t := range d.broker.partitions(req.GetTopic()) {
+	parts := d.broker.partitions(req.GetTopic())
+	if d.broker.settings.traps.has(trapNames) {
+		parts = d.broker.beginningWith(req.GetTopic())
+	}
+	for _, t := range parts {
 		resp.Partitions = append(resp.Partitions, t.name)
 	}
 	return resp, nil

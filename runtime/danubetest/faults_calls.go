@@ -50,6 +50,10 @@ func methodOf(fullMethod string) string { return fullMethod[strings.LastIndex(fu
 
 // beforeCall does to a call what a test wants done.
 func (b *Broker) beforeCall(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	return b.timed(ctx, req, func(ctx context.Context, req any) (any, error) { return b.call(ctx, req, info, handler) })
+}
+
+func (b *Broker) call(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	if b.faults.active.Load() > 0 {
 		if err := b.disturb(ctx, methodOf(info.FullMethod), b.callers(req)); err != nil {
 			return nil, err

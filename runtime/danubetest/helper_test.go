@@ -141,9 +141,12 @@ type sender struct {
 
 func (c *client) producer(topic, name string, strategy danubepb.DispatchStrategy) *sender {
 	c.t.Helper()
-	resp, err := c.CreateProducer(c.ctx, &danubepb.ProducerRequest{
-		RequestId: 7, ProducerName: name, TopicName: topic, DispatchStrategy: strategy,
-	})
+	req := &danubepb.ProducerRequest{RequestId: 7, ProducerName: name, TopicName: topic, DispatchStrategy: strategy}
+	resp, err := c.CreateProducer(c.ctx, req)
+	for status.Code(err) == codes.Unavailable { // the trap late-topic, on a fake clock
+		<-time.After(50 * time.Millisecond)
+		resp, err = c.CreateProducer(c.ctx, req)
+	}
 	require.NoError(c.t, err)
 	require.Equal(c.t, uint64(7), resp.GetRequestId())
 	require.Equal(c.t, name, resp.GetProducerName())

@@ -44,8 +44,8 @@ func TestDB55HandOverWaitsForAConsumerWithoutStream(t *testing.T) {
 	}, says("5", "true", hangs, ok, "true"), says("60", "false", ok, ok, "false"), patientPolicy())
 }
 
-// notReading opens a stream of a consumer on a connection of its own, reads nothing from it and returns what cuts it off.
-func notReading(t *testing.T, c *client, id uint64) (cut func()) {
+// notReading opens a stream of a consumer on a connection of its own, reads nothing from it and returns it with what cuts it off.
+func notReading(t *testing.T, c *client, id uint64) (stream grpc.ServerStreamingClient[danubepb.StreamMessage], cut func()) {
 	t.Helper()
 	var raw net.Conn
 	conn := dial(t, "passthrough:///memory", grpc.WithInitialWindowSize(64<<10-1), grpc.WithInitialConnWindowSize(1<<20),
@@ -53,13 +53,13 @@ func notReading(t *testing.T, c *client, id uint64) (cut func()) {
 			raw, err = c.dial(ctx)
 			return raw, err
 		}))
-	ctx, cancel := context.WithCancel(c.ctx)
+	ctx, cancel := context.WithTimeout(c.ctx, time.Hour)
 	t.Cleanup(cancel)
 	stream, err := danubepb.NewConsumerServiceClient(conn).ReceiveMessages(ctx, &danubepb.ReceiveRequest{ConsumerId: id})
 	require.NoError(t, err)
 	_, err = stream.Header()
 	require.NoError(t, err)
-	return func() {
+	return stream, func() {
 		require.NoError(t, raw.Close())
 		require.NoError(t, conn.Close())
 		time.Sleep(time.Second)
@@ -92,7 +92,7 @@ func TestDB55HandOverHealsWhileTheQueueHasRoom(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, c *client) {
 		p := c.producer(orders, "p", reliable)
-		cut := notReading(t, c, c.subscribe(orders, "s", "c", exclusive))
+		_, cut := notReading(t, c, c.subscribe(orders, "s", "c", exclusive))
 		published := 0
 		for c.broker.Unacked(orders, "s") == published { // until the hand-over waits
 			require.Equal(t, ok, p.trySend(strings.Repeat("x", 1<<10)))
@@ -121,7 +121,7 @@ func TestDB55HandOverIsStuckForGoodWithAFullQueue(t *testing.T) {
 	bubble(t, func(t *testing.T, c *client) {
 		p := c.producer(orders, "p", reliable)
 		id := c.subscribe(orders, "s", "c", exclusive)
-		cut := notReading(t, c, id)
+		_, cut := notReading(t, c, id)
 		p.stall(400)
 		cut()
 		for range 3 {

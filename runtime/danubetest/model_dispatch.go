@@ -135,6 +135,9 @@ func (m *imitator) served() *consumer {
 		if !c.removed && c.connected() {
 			return c
 		}
+		if m.rules.firstOnly(m.sub.kind) {
+			break
+		}
 	}
 	return nil
 }

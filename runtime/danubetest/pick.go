@@ -17,6 +17,7 @@ type first struct {
 	sub     *subscription
 	usable  func(*consumer) bool
 	current *consumer
+	only    bool // never the next
 }
 
 func (p *first) any() bool { return p.pick(nil) != nil }
@@ -31,8 +32,16 @@ func (p *first) pick(*danubepb.StreamMessage) *consumer {
 			p.current = c
 			break
 		}
+		if p.only {
+			break
+		}
 	}
 	return p.current
+}
+
+// firstOnly says whether a subscription serves its first consumer or nobody.
+func (t traps) firstOnly(kind danubepb.ConsumerRequest_SubscriptionType) bool {
+	return kind == failover && t.has(trapFailover)
 }
 
 func (p *first) joined() {}

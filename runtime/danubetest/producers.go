@@ -49,6 +49,9 @@ func (p producers) resolve(req *danubepb.ProducerRequest) (*topic, error) {
 		}
 		var err error
 		t, err = p.broker.createTopic(name, wanted)
+		if err == nil && p.broker.settings.traps.has(trapLateTopic) {
+			return nil, status.Errorf(codes.Unavailable, "topic metadata was created for %s, redo the Lookup", name)
+		}
 		if err != nil && status.Code(err) != codes.AlreadyExists {
 			return nil, err
 		}
@@ -57,6 +60,9 @@ func (p producers) resolve(req *danubepb.ProducerRequest) (*topic, error) {
 				return nil, err
 			}
 		}
+	}
+	if !t.ready() {
+		return nil, errElsewhere(name)
 	}
 	if known && t.reliable != wanted {
 		return nil, status.Errorf(codes.FailedPrecondition, "producer dispatch strategy %s does not match topic strategy %s of %s",
@@ -83,7 +89,7 @@ func (t *topic) producer(name string) (*producer, error) {
 
 func (p producers) SendMessage(ctx context.Context, m *danubepb.StreamMessage) (*danubepb.MessageResponse, error) {
 	if m.GetMsgId() == nil {
-		return nil, status.Error(codes.InvalidArgument, "msg_id is required")
+		return nil, errNoMsgID
 	}
 	sender := p.broker.ids.producer(m.GetMsgId().GetProducerId())
 	if sender == nil {

@@ -51,7 +51,7 @@ func (s *subscription) choose(kind danubepb.ConsumerRequest_SubscriptionType) er
 	}
 	switch kind {
 	case exclusive, failover:
-		s.pick = &first{sub: s, usable: usable}
+		s.pick = &first{sub: s, usable: usable, only: s.topic.broker.settings.traps.firstOnly(kind)}
 	case shared:
 		s.pick = &roundRobin{sub: s, usable: usable}
 	case keyShared:
@@ -67,7 +67,7 @@ func (s *subscription) choose(kind danubepb.ConsumerRequest_SubscriptionType) er
 func (s *subscription) start(from position) {
 	rules := s.topic.broker.settings.traps
 	s.policy, s.batch = s.topic.policy(s.name), batchSize
-	if rules.has(trapHandOver) {
+	if rules.has(trickling) {
 		s.batch = 1
 	}
 	switch {
@@ -152,9 +152,9 @@ func (s *subscription) freeSeat() error {
 		return nil
 	}
 	for _, c := range s.consumers {
-		if c.connected() {
+		if c.connected() || s.topic.broker.settings.traps.has(trapSeat) {
 			return status.Errorf(codes.PermissionDenied,
-				"Not able to subscribe: Exclusive subscription can't be shared, consumer %s is connected to %s", c.name, s.name)
+				"Not able to subscribe: Exclusive subscription can't be shared, consumer %s has the seat on %s", c.name, s.name)
 		}
 	}
 	for _, c := range s.consumers {

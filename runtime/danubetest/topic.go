@@ -31,7 +31,8 @@ type topic struct {
 	producers  map[string]*producer // by name
 	policies   map[string]*adminpb.SubscriptionFailurePolicy
 	windows    map[string]int
-	duplicates int // deliveries that are still to be doubled, see Broker.Duplicate
+	duplicates int       // deliveries that are still to be doubled, see Broker.Duplicate
+	readyAt    time.Time // when the topic is loaded, under the trap late-topic
 	closed     bool
 
 	id         uint64 // names its place in the data directory, if there is one
@@ -42,7 +43,7 @@ type topic struct {
 }
 
 func newTopic(b *Broker, name string, reliable bool) *topic {
-	return &topic{
+	t := &topic{
 		broker:    b,
 		name:      name,
 		reliable:  reliable,
@@ -53,6 +54,10 @@ func newTopic(b *Broker, name string, reliable bool) *topic {
 		policies:  make(map[string]*adminpb.SubscriptionFailurePolicy),
 		windows:   make(map[string]int),
 	}
+	if b.settings.traps.has(trapLateTopic) {
+		t.readyAt = time.Now().Add(loadTime)
+	}
+	return t
 }
 
 var errTopicClosed = errors.New("topic is draining or closed")

@@ -84,6 +84,8 @@ func (t *topic) admit(m *danubepb.StreamMessage) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, schema.ErrProtobufPayload) && t.broker.settings.traps.has(trapResets):
+		return errReset
 	case errors.Is(err, schema.ErrProtobufPayload):
 		// The real broker crashes the call here, so a client that gets this has to be mended.
 		return status.Errorf(codes.InvalidArgument, "Unable to publish the message: %v; switch payload validation off for topic %s", err, t.name)

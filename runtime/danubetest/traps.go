@@ -22,6 +22,12 @@ const (
 	trapBlock
 	trapPolicy
 	trapSecondStream
+	trapSeat
+	trapFailover
+	trapBestEffort
+	trapNames
+	trapLateTopic
+	trapResets
 )
 
 // modelled are the traps that need the real broker's dispatcher.
@@ -56,7 +62,18 @@ var allTraps = []entry{
 	{bit: trapPolicy, name: "policy", needs: trapBlock, summary: "a consumer name that joins writes the living failure policy over the stored one, " +
 		"and Unsubscribe deletes it"},
 	{bit: trapSecondStream, name: "second-stream", summary: "a second ReceiveMessages of a consumer takes over without what is in flight"},
+	{bit: trapSeat, name: "seat", summary: "the seat of an Exclusive subscription stays with the name of a consumer that is gone"},
+	{bit: trapFailover, name: "failover", summary: "a Failover subscription serves its first consumer only: nobody takes over"},
+	{bit: trapBestEffort, name: "best-effort", summary: "a non-reliable topic drops what exceeds the four places of a consumer, " +
+		"and deletes a subscription without consumers after a minute"},
+	{bit: trapNames, name: "names", summary: "a topic cannot be created when its name is the beginning of another one's, " +
+		"and lookups of missing names find such topics"},
+	{bit: trapLateTopic, name: "late-topic", summary: "CreateProducer for a new topic answers UNAVAILABLE until the topic is ready a moment later"},
+	{bit: trapResets, name: "resets", summary: "calls without a message id and expired deadlines end with CANCELLED"},
 }
+
+// trickling are the traps under which a stream takes one message at a time.
+const trickling = trapHandOver | trapBestEffort
 
 // Traps lists the behaviours that [Trap] switches on, in the order in which [Imitate] describes the real broker.
 func Traps() []TrapInfo {

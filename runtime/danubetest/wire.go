@@ -57,7 +57,7 @@ func (p *oneBuffer) Put(*[]byte) { p.once.Do(p.through) }
 
 // codec is the server option that tracked messages need.
 func (t traps) codec() grpc.ServerOption {
-	if !t.has(trapHandOver) {
+	if !t.has(trickling) {
 		return grpc.EmptyServerOption{}
 	}
 	return grpc.ForceServerCodecV2(wireCodec{encoding.GetCodecV2("proto")})
