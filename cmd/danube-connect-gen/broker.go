@@ -59,9 +59,11 @@ func newBrokerCmd(io streams) *cobra.Command {
 	return cmd
 }
 
-// untilSignal ends the context when the process is asked to stop.
+// untilSignal ends the context when the process is asked to stop. Asked again, it stops at once.
 func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
 
 func brokerRun(ctx context.Context, io streams, opts brokerOptions) (err error) {
