@@ -161,7 +161,7 @@ func TestE2EStatusPage(t *testing.T) {
 	s.broker.CutOff("10.1.2.3:4567")
 
 	for _, at := range []screen{
-		{360, 800, false}, {360, 800, true}, {768, 1024, false}, {900, 900, true}, {1420, 900, false}, {1600, 1000, false}, {1600, 1000, true},
+		{360, 800, false}, {360, 800, true}, {768, 1024, false}, {900, 900, true}, {1520, 900, false}, {1600, 1000, false}, {1600, 1000, true},
 	} {
 		page := browser.open(s.broker.StatusURL()+"#"+orders, at)
 		showsAll(page)
