@@ -38,9 +38,12 @@ func newBrokerCmd(io streams) *cobra.Command {
 		Short: "Run a Danube broker for development, in memory",
 		Long: "Run a Danube broker for development. It speaks the wire protocol of the real one and keeps everything in memory: what is\n" +
 			"not read when it ends is gone. SIGINT and SIGTERM end it.\n\n" +
+			"The status page shows topics, subscriptions and messages and lets things go wrong. What it shows is at /api/state as JSON; a fault\n" +
+			"is switched by POST /api/faults/KIND, and a wrong KIND is answered with the list of them. It asks nobody for a token.\n\n" +
 			"With --auth it takes TLS and signed tokens only, like a real one in the mode tls. The file looks like this:\n\n" + authExample,
 		Example: "  danube-connect-gen broker\n" +
 			"  danube-connect-gen broker --http 127.0.0.1:8080\n" +
+			"  curl -H 'Content-Type: application/json' -d '{\"method\":\"SendMessage\",\"count\":3}' http://127.0.0.1:6680/api/faults/refuse\n" +
 			"  danube-connect-gen broker --listen 127.0.0.1:7650 --admin-listen 127.0.0.1:0",
 		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {

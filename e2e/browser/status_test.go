@@ -17,6 +17,7 @@ import (
 
 	"github.com/danube-messaging/danube-connect-go/runtime/danube"
 	"github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb"
+	"github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb/adminpb"
 	"github.com/danube-messaging/danube-connect-go/runtime/danubetest"
 )
 
@@ -263,4 +264,28 @@ func TestE2EFaultsByKeyboard(t *testing.T) {
 	var rows int
 	page.eval(`document.querySelectorAll("#subs tbody tr").length`, &rows)
 	require.Equal(t, 1, rows)
+}
+
+// Many topics do not make the page slow, and the filter finds each of them.
+func TestE2EFilterAmongManyTopics(t *testing.T) {
+	browser := startChromium(t, program(t))
+	s := newStage(t)
+	conn, err := grpc.NewClient(strings.TrimPrefix(s.broker.AdminURL(), "http://"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = adminpb.NewTopicAdminClient(conn).CreatePartitionedTopic(t.Context(), &adminpb.PartitionedTopicRequest{
+		BaseName: orders, Partitions: 1000, DispatchStrategy: adminpb.DispatchStrategy_Reliable,
+	})
+	require.NoError(t, err)
+	page := browser.open(s.broker.StatusURL(), screen{width: 1600, height: 1000})
+	page.until(`document.querySelectorAll("#topics tbody tr").length === 200`)
+	page.until(`document.querySelector("#topics-count").textContent === "200 of 1,000"`)
+	page.eval(`document.querySelector("#filter").value = "PART-999"; document.querySelector("#filter").dispatchEvent(new Event("input")); 1`, nil)
+	page.until(`document.querySelector("#topics tbody").innerText.startsWith("/default/orders-part-999")`)
+	page.until(`document.querySelector("#topics-count").textContent === "1 of 1,000"`)
+	page.eval(`document.querySelector("#topics tbody a").focus(); 1`, nil)
+	page.key("Enter", 13)
+	page.until(`document.querySelector("#messages-topic").textContent === "/default/orders-part-999"`)
+	page.until(`document.querySelector("#topics tbody a").getAttribute("aria-current") === "true"`)
+	page.until(`document.querySelector("#messages-none").textContent === "No messages are kept."`)
 }
