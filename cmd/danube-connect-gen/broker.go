@@ -38,10 +38,13 @@ func newBrokerCmd(io streams) *cobra.Command {
 		Short: "Run a Danube broker for development, in memory",
 		Long: "Run a Danube broker for development. It speaks the wire protocol of the real one and keeps everything in memory: what is\n" +
 			"not read when it ends is gone. SIGINT and SIGTERM end it.\n\n" +
+			"The status page shows topics, subscriptions and messages and lets things go wrong. What it shows is at /api/state as JSON; a fault\n" +
+			"is switched by POST /api/faults/KIND, and a wrong KIND is answered with the list of them. It asks nobody for a token.\n\n" +
 			"With --auth it takes TLS and signed tokens only, like a real one in the mode tls. The file looks like this:\n\n" + authExample,
 		Example: "  danube-connect-gen broker\n" +
 			"  danube-connect-gen broker --http 127.0.0.1:8080\n" +
 			"  danube-connect-gen broker --imitate v0.15 --seed 7\n" +
+			"  curl -H 'Content-Type: application/json' -d '{\"method\":\"SendMessage\",\"count\":3}' http://127.0.0.1:6680/api/faults/refuse\n" +
 			"  danube-connect-gen broker --listen 127.0.0.1:7650 --admin-listen 127.0.0.1:0",
 		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -63,9 +66,11 @@ func newBrokerCmd(io streams) *cobra.Command {
 	return cmd
 }
 
-// untilSignal ends the context when the process is asked to stop.
+// untilSignal ends the context when the process is asked to stop. Asked again, it stops at once.
 func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
 
 func brokerRun(ctx context.Context, io streams, opts brokerOptions) (err error) {

@@ -21,6 +21,7 @@ type consumeOptions struct {
 	count        int    // stop after so many; 0 is never
 	noAck        bool
 	json         bool
+	pretty       bool
 }
 
 func newConsumeCmd(io streams) *cobra.Command {
@@ -29,11 +30,15 @@ func newConsumeCmd(io streams) *cobra.Command {
 		Use:   "consume TOPIC",
 		Short: "Print the messages of a topic",
 		Long: "Print the values of a topic's messages, one a line, and acknowledge them. A new subscription begins at the newest message.\n" +
-			"A missing topic is made, so that what is published from then on is seen.",
-		Example: "  danube-connect-gen consume /default/events\n" +
+			"A missing topic is made, so that what is published from then on is seen. Ctrl-C ends it; the exit status is 130 if --count was not\n" +
+			"reached, else 0.",
+		Example: "  danube-connect-gen consume /default/events --pretty\n" +
 			"  danube-connect-gen consume /default/events-dlq --json --no-ack --count 10",
 		Args: exactTopic(&opts.topic),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if opts.json && opts.pretty {
+				return badInput("consume", errors.New("--json and --pretty exclude each other"), "choose one")
+			}
 			ctx, stop := untilSignal(cmd.Context())
 			defer stop()
 			return consumeRun(ctx, io, opts)
@@ -45,6 +50,7 @@ func newConsumeCmd(io streams) *cobra.Command {
 	f.StringVar(&opts.kind, "type", danube.Exclusive.String(), "type of the subscription: exclusive, shared, failover or key_shared")
 	f.IntVar(&opts.count, "count", 0, "stop after this many messages; 0 goes on for ever")
 	f.BoolVar(&opts.noAck, "no-ack", false, "look only: the messages come again")
+	f.BoolVar(&opts.pretty, "pretty", false, "print each message for people: where it is from, key, attributes, JSON indented, what is no text as a dump")
 	f.BoolVar(&opts.json, "json", false, "print each message as a line of JSON with all that is known of it")
 	return cmd
 }
@@ -66,22 +72,47 @@ func consumeRun(ctx context.Context, s streams, opts consumeOptions) error {
 		return badInput("consume", err, "see danube-connect-gen consume --help")
 	}
 	defer k.Close()
-	for n := 0; opts.count == 0 || n < opts.count; n++ {
-		d, err := opts.receive(ctx, k)
-		switch {
-		case ctx.Err() != nil:
-			return opts.end(k)
-		case err != nil:
-			return err
-		}
-		if err := opts.print(s.out, d); err != nil {
-			return &failure{exit: exitFailed, code: "failed", what: "consume", err: fmt.Errorf("print: %w", err)}
-		}
-		if !opts.noAck {
-			k.Ack(d)
+	start := time.Now()
+	n, err := opts.consume(ctx, s, k)
+	if err == nil || ctx.Err() != nil {
+		if unconfirmed := opts.end(k); unconfirmed != nil {
+			err = unconfirmed
 		}
 	}
-	return opts.end(k)
+	if err == nil || n > 0 || ctx.Err() != nil {
+		fmt.Fprintln(s.err, summary(n, "from "+opts.topic, time.Since(start)))
+	}
+	return err
+}
+
+// consume prints messages until the count or the end of ctx, and tells how many. Without a count the user's signal is the end that is
+// meant; with one it comes too early.
+func (o *consumeOptions) consume(ctx context.Context, s streams, k *danube.Consumer) (n int, err error) {
+	var bar progress // nothing, unless messages go elsewhere
+	if _, shown := terminalWidth(s.out); !shown {
+		bar = *newProgress(s.err)
+		defer bar.clear()
+	}
+	show := o.printer(s.out)
+	for ; o.count == 0 || n < o.count; n++ {
+		d, err := o.receive(ctx, k)
+		switch {
+		case ctx.Err() != nil && o.count > 0:
+			return n, cancelled("consume")
+		case ctx.Err() != nil:
+			return n, nil
+		case err != nil:
+			return n, err
+		}
+		if err := show(d); err != nil {
+			return n, &failure{exit: exitFailed, code: "failed", what: "consume", err: fmt.Errorf("print: %w", err)}
+		}
+		if !o.noAck {
+			k.Ack(d)
+		}
+		bar.update(n+1, shareOf(n+1, o.count))
+	}
+	return n, nil
 }
 
 // receive waits for a message for ever, but not for a broker.
@@ -131,11 +162,23 @@ type jsonMessage struct {
 	ValueBase64 []byte            `json:"value_base64,omitempty"`
 }
 
-func (o *consumeOptions) print(w io.Writer, d danube.Delivery) error {
-	if !o.json {
+// printer returns what prints a message.
+func (o *consumeOptions) printer(w io.Writer) func(danube.Delivery) error {
+	switch {
+	case o.json:
+		enc := json.NewEncoder(w)
+		enc.SetEscapeHTML(false)
+		return func(d danube.Delivery) error { return enc.Encode(asJSON(d)) }
+	case o.pretty:
+		return newPrettyPrinter(w).print
+	}
+	return func(d danube.Delivery) error {
 		_, err := fmt.Fprintf(w, "%s\n", d.Payload)
 		return err
 	}
+}
+
+func asJSON(d danube.Delivery) jsonMessage {
 	m := jsonMessage{
 		Topic: d.Topic, Partition: d.Partition, Offset: d.Offset, Key: d.Key, Attributes: d.Attributes,
 		PublishTime: d.PublishTime.UTC(), Producer: d.Producer,
@@ -146,7 +189,5 @@ func (o *consumeOptions) print(w io.Writer, d danube.Delivery) error {
 	} else {
 		m.ValueBase64 = d.Payload
 	}
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	return enc.Encode(m)
+	return m
 }

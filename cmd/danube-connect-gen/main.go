@@ -63,6 +63,7 @@ func newRootCmd(io streams, b build, gen *scaffold.Generator) *cobra.Command {
 		newProduceCmd(io),
 		newConsumeCmd(io),
 		newTopicsCmd(io),
+		newSubscriptionsCmd(io),
 		newVersionCmd(io, b),
 		newManCmd(),
 	)

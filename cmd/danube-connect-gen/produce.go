@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +21,8 @@ type produceOptions struct {
 	count      int     // stop after so many; 0 is all
 	rate       float64 // messages a second; 0 is as fast as they are confirmed
 	reliable   bool
+	jsonLines  bool
+	size       int64 // bytes of the file; 0 when unknown
 }
 
 func newProduceCmd(io streams) *cobra.Command {
@@ -30,9 +30,11 @@ func newProduceCmd(io streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "produce TOPIC",
 		Short: "Publish lines as messages",
-		Long:  "Publish each line of standard input, or of a file, as one message. A message is sent when the one before it is confirmed.",
+		Long: "Publish each line of standard input, or of a file, as one message. A message is sent when the one before it is confirmed.\n" +
+			"Ctrl-C stops after the message on its way; the exit status is 130 then.",
 		Example: "  echo '{\"seq\":1}' | danube-connect-gen produce /default/events --key k1\n" +
-			"  danube-connect-gen produce /default/events --from-file lines.json --rate 100",
+			"  danube-connect-gen produce /default/events --from-file lines.json --rate 100\n" +
+			"  danube-connect-gen consume /default/events --json --count 10 | danube-connect-gen produce /default/copy --json-lines",
 		Args: exactTopic(&opts.topic),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := untilSignal(cmd.Context())
@@ -47,6 +49,7 @@ func newProduceCmd(io streams) *cobra.Command {
 	f.StringToStringVar(&opts.attributes, "attribute", nil, "attribute `NAME=VALUE` of every message; may be repeated")
 	f.IntVar(&opts.count, "count", 0, "stop after this many messages; 0 sends all lines")
 	f.Float64Var(&opts.rate, "rate", 0, "messages a second; 0 is as fast as they are confirmed")
+	f.BoolVar(&opts.jsonLines, "json-lines", false, "each line is a JSON object with value or value_base64, key and attributes, as consume --json prints it")
 	f.BoolVar(&opts.reliable, "reliable", true, "make or use the topic as one that keeps its messages")
 	return cmd
 }
@@ -59,6 +62,9 @@ func produceRun(ctx context.Context, s streams, opts produceOptions) error {
 			return badInput("produce", fmt.Errorf("--from-file: %w", err), "name a file that can be read")
 		}
 		defer f.Close()
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			opts.size = info.Size()
+		}
 		in = f
 	}
 	client, err := opts.client("produce")
@@ -70,40 +76,73 @@ func produceRun(ctx context.Context, s streams, opts produceOptions) error {
 	if err != nil {
 		return badInput("produce", err, "see danube-connect-gen produce --help")
 	}
-	start := time.Now()
-	sent, err := opts.send(ctx, p, bufio.NewReader(in))
-	if err == nil || sent > 0 {
-		fmt.Fprintf(s.out, "%d messages to %s in %v\n", sent, opts.topic, time.Since(start).Round(time.Millisecond))
+	bar := newProgress(s.err)
+	sent, err := opts.send(ctx, p, in, bar)
+	bar.clear()
+	if err == nil || sent > 0 || ctx.Err() != nil {
+		fmt.Fprintln(s.out, summary(sent, "to "+opts.topic, time.Since(bar.start)))
 	}
 	return err
 }
 
 // send publishes lines until their end, the count or the end of ctx, and tells how many were confirmed.
-func (o *produceOptions) send(ctx context.Context, p *danube.Producer, lines *bufio.Reader) (sent int, err error) {
+func (o *produceOptions) send(ctx context.Context, p *danube.Producer, in io.Reader, bar *progress) (sent int, err error) {
 	if err := o.within(ctx, p.Register); err != nil {
 		return 0, o.failed(ctx, p, err)
 	}
+	done := make(chan struct{})
+	defer close(done)
+	lines := readLines(in, done)
 	start := time.Now()
-	for o.count == 0 || sent < o.count {
-		line, end := lines.ReadBytes('\n')
-		if end != nil && end != io.EOF {
-			return sent, &failure{exit: exitFailed, code: "failed", what: "produce", err: fmt.Errorf("read lines: %w", end)}
+	var read int64
+	for n := 1; o.count == 0 || sent < o.count; n++ {
+		var l line
+		select {
+		case <-ctx.Done():
+			return sent, cancelled("produce")
+		case l = <-lines:
 		}
-		if len(line) > 0 {
-			if err := o.pace(ctx, start, sent); err != nil {
-				return sent, o.failed(ctx, p, err)
-			}
-			m := danube.Message{Key: o.key, Attributes: o.attributes, Payload: bytes.TrimRight(line, "\r\n")}
-			if err := o.within(ctx, func(ctx context.Context) error { return p.Send(ctx, m) }); err != nil {
-				return sent, o.failed(ctx, p, err)
-			}
-			sent++
-		}
-		if end == io.EOF {
+		if l.err == io.EOF {
 			break
 		}
+		if l.err != nil {
+			return sent, &failure{exit: exitFailed, code: "failed", what: "produce", err: fmt.Errorf("read lines: %w", l.err)}
+		}
+		m, err := o.message(l.text)
+		if err != nil {
+			return sent, badInput("produce", fmt.Errorf("line %d: %w", n, err), "write JSON objects as consume --json prints them")
+		}
+		if err := o.pace(ctx, start, sent); err != nil {
+			return sent, o.failed(ctx, p, err)
+		}
+		if err := o.sendOne(ctx, p, m); err != nil {
+			return sent, o.failed(ctx, p, err)
+		}
+		sent++
+		read += int64(l.size)
+		bar.update(sent, o.share(sent, read))
 	}
 	return sent, nil
+}
+
+// grace is how long the broker has to confirm a message after the user wants to stop.
+const grace = time.Second
+
+// sendOne does not let go of a message that is on its way when ctx ends, so that what the summary counts is what the broker has.
+func (o *produceOptions) sendOne(ctx context.Context, p *danube.Producer, m danube.Message) error {
+	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })()
+	return o.within(sending, func(ctx context.Context) error { return p.Send(ctx, m) })
+}
+
+// share is how much of the work is done, negative when nobody knows.
+func (o *produceOptions) share(sent int, read int64) float64 {
+	bySize := -1.0
+	if o.size > 0 {
+		bySize = float64(read) / float64(o.size)
+	}
+	return max(shareOf(sent, o.count), bySize)
 }
 
 // pace waits until message n is due.

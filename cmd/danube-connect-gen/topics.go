@@ -46,30 +46,47 @@ func newTopicsCmd(io streams) *cobra.Command {
 			return topicsRun(ctx, io, opts)
 		},
 	}
-	cmd.Flags().StringVar(&opts.admin, "admin", "http://"+defaultAdmin, "`URL` of the broker's admin API; https:// for TLS")
-	cmd.Flags().DurationVar(&opts.timeout, "timeout", 10*time.Second, "how long to wait for the answer")
-	cmd.Flags().BoolVar(&opts.json, "json", false, "print JSON")
+	opts.addFlags(cmd)
 	return cmd
 }
 
-func topicsRun(ctx context.Context, io streams, opts topicsOptions) error {
-	conn, err := dialAdmin(opts.admin)
+func (o *topicsOptions) addFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.admin, "admin", "http://"+defaultAdmin, "`URL` of the broker's admin API; https:// for TLS")
+	cmd.Flags().DurationVar(&o.timeout, "timeout", 10*time.Second, "how long to wait for the answer")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
+}
+
+// ask lets question ask the admin API, within the time of --timeout.
+func (o *topicsOptions) ask(ctx context.Context, what string, question func(context.Context, *grpc.ClientConn) error) error {
+	conn, err := dialAdmin(o.admin)
 	if err != nil {
-		return badInput("topics", fmt.Errorf("--admin: %w", err), "write http://HOST:PORT")
+		return badInput(what, fmt.Errorf("--admin: %w", err), "write http://HOST:PORT")
 	}
 	defer conn.Close()
-	limited, cancel := context.WithTimeout(ctx, opts.timeout)
+	limited, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	infos, err := allTopics(limited, conn)
+	err = question(limited, conn)
 	switch {
 	case ctx.Err() != nil:
-		return cancelled("topics")
+		return cancelled(what)
 	case err != nil:
 		return &failure{
-			exit: exitEnvironment, code: "no_broker", what: "topics",
-			err:  fmt.Errorf("%s: %s", opts.admin, status.Convert(err).Message()),
+			exit: exitEnvironment, code: "no_broker", what: what,
+			err:  fmt.Errorf("%s: %s", o.admin, status.Convert(err).Message()),
 			mend: "name another --admin, or start a broker with `danube-connect-gen broker`",
 		}
+	}
+	return nil
+}
+
+func topicsRun(ctx context.Context, io streams, opts topicsOptions) error {
+	var infos []*adminpb.TopicInfo
+	err := opts.ask(ctx, "topics", func(ctx context.Context, conn *grpc.ClientConn) (err error) {
+		infos, err = allTopics(ctx, conn)
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	topics := merge(infos)
 	if opts.json {

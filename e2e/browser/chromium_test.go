@@ -52,7 +52,7 @@ func startChromium(t *testing.T, program string) *chromium {
 	ctx, cancel := context.WithCancel(t.Context())
 	cmd := exec.CommandContext(ctx, program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
-		"--user-data-dir="+t.TempDir(), "--remote-debugging-pipe")
+		"--user-data-dir="+profile(t), "--remote-debugging-pipe")
 	cmd.ExtraFiles = []*os.File{fromUs, toUs} // it reads descriptor 3 and writes 4
 	cmd.WaitDelay = 5 * time.Second
 	require.NoError(t, cmd.Start())
@@ -72,6 +72,16 @@ func startChromium(t *testing.T, program string) *chromium {
 		_ = from.Close()
 	})
 	return c
+}
+
+// profile is a folder for what a browser keeps. Its helpers write there for a moment after it has ended, so that nothing is made of a
+// folder that cannot be removed at once.
+func profile(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "chromium")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 // read hands out answers until the browser is gone.

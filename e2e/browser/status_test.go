@@ -17,6 +17,7 @@ import (
 
 	"github.com/danube-messaging/danube-connect-go/runtime/danube"
 	"github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb"
+	"github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb/adminpb"
 	"github.com/danube-messaging/danube-connect-go/runtime/danubetest"
 )
 
@@ -147,7 +148,7 @@ func TestE2EStatusPage(t *testing.T) {
 
 	s.flow(orders)
 	s.block("/default/keyed")
-	audit := s.consumer(orders, "audit", "auditor", danube.Exclusive)
+	s.consumer(orders, "audit", "auditor", danube.Exclusive) // reads nothing, so that its window is full
 	p := s.producer("/default/mixed", evil)
 	s.send(p, danube.Message{Key: evil, Attributes: map[string]string{evil: evil}, Payload: []byte(evil)})
 	s.send(p, danube.Message{Payload: []byte{0, 1, 2, 0xff, 'D', 'a', 'n', 'u', 'b', 'e'}})
@@ -160,49 +161,67 @@ func TestE2EStatusPage(t *testing.T) {
 	s.broker.Refuse("Nack", codes.Internal, 3)
 	s.broker.CutOff("10.1.2.3:4567")
 
-	for _, at := range []screen{{360, 800, false}, {360, 800, true}, {768, 1024, false}, {900, 900, true}, {1420, 900, false}, {1600, 1000, false}, {1600, 1000, true}} {
+	for _, at := range []screen{
+		{360, 800, false}, {360, 800, true}, {768, 1024, false}, {900, 900, true}, {1520, 900, false}, {1600, 1000, false}, {1600, 1000, true},
+	} {
 		page := browser.open(s.broker.StatusURL()+"#"+orders, at)
-		page.until(`[...document.querySelectorAll("#topics tbody tr")].length === 3`)
-		page.until(`/^\d+(\.\d)?\/s$/.test(document.querySelector('#topics tr[data-key="/default/orders"]').children[3].innerText) &&
-			document.querySelector('#topics tr[data-key="/default/orders"]').children[3].innerText !== "0/s"`)
-		page.until(`document.querySelector('#subs tr[data-key="/default/orders audit"]').innerText.includes("10 / 10")`)
-		page.until(`document.querySelector('#subs tr[data-key="/default/orders audit"]').innerText.includes("window full")`)
-		page.until(`document.querySelector('#subs tr[data-key="/default/orders billing"]').innerText.includes("worker-1")`)
-		page.until(`document.querySelector('#subs tr[data-key="/default/keyed by-key"]').innerText.includes('blocked: key "poison"')`)
-		page.until(`document.querySelectorAll("#messages li").length === 20`)
-		page.until(`document.querySelector("#on").innerText.includes("calls end with Internal, 3 left")`)
-		page.eval(`document.querySelector("#follow").click(); document.querySelector("#messages details").open = true; 1`, nil)
-		page.until(`document.querySelector("#messages pre").innerText.includes('  "items": [')`)
-		page.until(`document.querySelector("#messages dl").innerText.includes("4bf92f3577b34da6")`)
-		var width int
-		page.eval(`document.documentElement.scrollWidth`, &width)
-		require.LessOrEqual(t, width, at.width, "the page scrolls sideways on %v", at)
-		var cut []string
-		page.eval(`[...document.querySelectorAll("section, th, td, button")].filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.innerText)`, &cut)
-		require.Empty(t, cut, "parts of the page are out of sight on %v", at)
-		var background string
-		page.eval(`getComputedStyle(document.body).backgroundColor`, &background)
-		require.Equal(t, map[bool]string{true: "rgb(16, 22, 28)", false: "rgb(245, 247, 249)"}[at.dark], background)
+		showsAll(page)
+		fits(page, at)
 		page.shoot(shots, at.String())
 	}
-
 	mixed := browser.open(s.broker.StatusURL()+"#/default/mixed", screen{width: 1600, height: 1000})
-	mixed.until(`document.querySelectorAll("#messages li").length === 4`)
-	mixed.eval(`document.querySelectorAll("#messages details").forEach(d => d.open = true); 1`, nil)
-	mixed.until(`document.querySelector("#messages").innerText.includes("00 01 02 ff 44 61 6e 75")`)
-	mixed.until(`document.querySelector("#messages").innerText.includes("(empty)")`)
-	var payload string
-	mixed.eval(`[...document.querySelectorAll("#messages pre")].at(-1).textContent`, &payload)
-	require.Equal(t, evil, payload)
-	var elements int
-	mixed.eval(`document.querySelectorAll("#messages img, #messages script, #subs img, #topics img").length`, &elements)
-	require.Zero(t, elements, "what a client sent became markup")
-	var title string
-	mixed.eval(`document.title`, &title)
-	require.Equal(t, "Danube development broker", title)
+	showsHostileContent(mixed)
 	mixed.shoot(shots, "mixed-1600-light")
-	_ = audit // it holds its window full
 	require.Empty(t, browser.complaints())
+}
+
+// showsAll checks everything that stage put on the page, and leaves the newest message open.
+func showsAll(page *page) {
+	page.c.t.Helper()
+	page.until(`[...document.querySelectorAll("#topics tbody tr")].length === 3`)
+	page.until(`/^\d+(\.\d)?\/s$/.test(document.querySelector('#topics tr[data-key="/default/orders"]').children[3].innerText) &&
+		document.querySelector('#topics tr[data-key="/default/orders"]').children[3].innerText !== "0/s"`)
+	page.until(`document.querySelector('#subs tr[data-key="/default/orders audit"]').innerText.includes("10 / 10")`)
+	page.until(`document.querySelector('#subs tr[data-key="/default/orders audit"]').innerText.includes("window full")`)
+	page.until(`document.querySelector('#subs tr[data-key="/default/orders billing"]').innerText.includes("worker-1")`)
+	page.until(`document.querySelector('#subs tr[data-key="/default/keyed by-key"]').innerText.includes('blocked: key "poison"')`)
+	page.until(`document.querySelectorAll("#messages li").length === 20`)
+	page.until(`document.querySelector("#on").innerText.includes("calls end with Internal, 3 left")`)
+	page.eval(`document.querySelector("#follow").click(); document.querySelector("#messages details").open = true; 1`, nil)
+	page.until(`document.querySelector("#messages pre").innerText.includes('  "items": [')`)
+	page.until(`document.querySelector("#messages dl").innerText.includes("4bf92f3577b34da6")`)
+}
+
+// fits checks that nothing is out of sight, and that the page is as light or dark as the user likes it.
+func fits(page *page, at screen) {
+	page.c.t.Helper()
+	var width int
+	page.eval(`document.documentElement.scrollWidth`, &width)
+	require.LessOrEqual(page.c.t, width, at.width, "the page scrolls sideways on %v", at)
+	var cut []string
+	page.eval(`[...document.querySelectorAll("section, th, td, button")].filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.innerText)`, &cut)
+	require.Empty(page.c.t, cut, "parts of the page are out of sight on %v", at)
+	var background string
+	page.eval(`getComputedStyle(document.body).backgroundColor`, &background)
+	require.Equal(page.c.t, map[bool]string{true: "rgb(16, 22, 28)", false: "rgb(245, 247, 249)"}[at.dark], background)
+}
+
+// showsHostileContent checks that markup which a client sent is shown as what it is.
+func showsHostileContent(page *page) {
+	page.c.t.Helper()
+	page.until(`document.querySelectorAll("#messages li").length === 4`)
+	page.eval(`document.querySelectorAll("#messages details").forEach(d => d.open = true); 1`, nil)
+	page.until(`document.querySelector("#messages").innerText.includes("00 01 02 ff 44 61 6e 75")`)
+	page.until(`document.querySelector("#messages").innerText.includes("(empty)")`)
+	var payload string
+	page.eval(`[...document.querySelectorAll("#messages pre")].at(-1).textContent`, &payload)
+	require.Equal(page.c.t, evil, payload)
+	var elements int
+	page.eval(`document.querySelectorAll("#messages img, #messages script, #subs img, #topics img").length`, &elements)
+	require.Zero(page.c.t, elements, "what a client sent became markup")
+	var title string
+	page.eval(`document.title`, &title)
+	require.Equal(page.c.t, "Danube development broker", title)
 }
 
 // Faults are switched on and off by keyboard, and the page says what came of it.
@@ -245,4 +264,28 @@ func TestE2EFaultsByKeyboard(t *testing.T) {
 	var rows int
 	page.eval(`document.querySelectorAll("#subs tbody tr").length`, &rows)
 	require.Equal(t, 1, rows)
+}
+
+// Many topics do not make the page slow, and the filter finds each of them.
+func TestE2EFilterAmongManyTopics(t *testing.T) {
+	browser := startChromium(t, program(t))
+	s := newStage(t)
+	conn, err := grpc.NewClient(strings.TrimPrefix(s.broker.AdminURL(), "http://"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = adminpb.NewTopicAdminClient(conn).CreatePartitionedTopic(t.Context(), &adminpb.PartitionedTopicRequest{
+		BaseName: orders, Partitions: 1000, DispatchStrategy: adminpb.DispatchStrategy_Reliable,
+	})
+	require.NoError(t, err)
+	page := browser.open(s.broker.StatusURL(), screen{width: 1600, height: 1000})
+	page.until(`document.querySelectorAll("#topics tbody tr").length === 200`)
+	page.until(`document.querySelector("#topics-count").textContent === "200 of 1,000"`)
+	page.eval(`document.querySelector("#filter").value = "PART-999"; document.querySelector("#filter").dispatchEvent(new Event("input")); 1`, nil)
+	page.until(`document.querySelector("#topics tbody").innerText.startsWith("/default/orders-part-999")`)
+	page.until(`document.querySelector("#topics-count").textContent === "1 of 1,000"`)
+	page.eval(`document.querySelector("#topics tbody a").focus(); 1`, nil)
+	page.key("Enter", 13)
+	page.until(`document.querySelector("#messages-topic").textContent === "/default/orders-part-999"`)
+	page.until(`document.querySelector("#topics tbody a").getAttribute("aria-current") === "true"`)
+	page.until(`document.querySelector("#messages-none").textContent === "No messages are kept."`)
 }
