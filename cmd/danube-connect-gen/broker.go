@@ -28,6 +28,7 @@ type brokerOptions struct {
 	http   string // host:port of the status page; empty for none
 	anyWeb bool   // the port of http may be another one when it is taken
 	like   imitation
+	data   brokerData
 	auth   string // file with certificate, secret and permissions; empty: everybody may do everything, in plain text
 }
 
@@ -35,13 +36,16 @@ func newBrokerCmd(io streams) *cobra.Command {
 	var opts brokerOptions
 	cmd := &cobra.Command{
 		Use:   "broker",
-		Short: "Run a Danube broker for development, in memory",
+		Short: "Run a Danube broker for development",
 		Long: "Run a Danube broker for development. It speaks the wire protocol of the real one and keeps everything in memory: what is\n" +
 			"not read when it ends is gone. SIGINT and SIGTERM end it.\n\n" +
 			"The status page shows topics, subscriptions and messages and lets things go wrong. What it shows is at /api/state as JSON; a fault\n" +
 			"is switched by POST /api/faults/KIND, and a wrong KIND is answered with the list of them. It asks nobody for a token.\n\n" +
+			"With --data-dir it keeps topics, messages and subscriptions on disk and goes on with them when it is started again, also\n" +
+			"after a crash. Non-reliable topics keep no messages.\n\n" +
 			"With --auth it takes TLS and signed tokens only, like a real one in the mode tls. The file looks like this:\n\n" + authExample,
 		Example: "  danube-connect-gen broker\n" +
+			"  danube-connect-gen broker --data-dir danube-data --retention-time 24h\n" +
 			"  danube-connect-gen broker --http 127.0.0.1:8080\n" +
 			"  danube-connect-gen broker --imitate v0.15 --seed 7\n" +
 			"  curl -H 'Content-Type: application/json' -d '{\"method\":\"SendMessage\",\"count\":3}' http://127.0.0.1:6680/api/faults/refuse\n" +
@@ -60,6 +64,7 @@ func newBrokerCmd(io streams) *cobra.Command {
 	cmd.Flags().StringVar(&opts.http, "http", defaultHTTP,
 		"`HOST:PORT` of the status page and the switches of faults; empty for none; unless given, a free port when this one is taken")
 	cmd.Flags().IntVar(&opts.like.window, "window", 10, "how many messages of a subscription may wait for their acknowledgement, 1 to 10000")
+	opts.data.addFlags(cmd)
 	cmd.Flags().StringVar(&opts.auth, "auth", "", "`FILE` with certificate, secret and permissions: TLS and tokens are demanded then")
 	opts.like.flags(cmd)
 	cmd.AddCommand(newTrapsCmd(io))
@@ -83,10 +88,15 @@ func brokerRun(ctx context.Context, io streams, opts brokerOptions) (err error) 
 		}
 		settings = append(settings, danubetest.Secure(auth))
 	}
-	b, err := danubetest.New(settings...)
+	kept, err := opts.data.options()
 	if err != nil {
-		return badInput("broker", err, "see danube-connect-gen broker --help")
+		return err
 	}
+	b, err := danubetest.New(append(settings, kept...)...)
+	if err != nil {
+		return newBrokerFailure(err)
+	}
+	defer b.Close()
 	client, err := listen(opts.listen, "--listen")
 	if err != nil {
 		return err
@@ -101,7 +111,6 @@ func brokerRun(ctx context.Context, io streams, opts brokerOptions) (err error) 
 	if err != nil {
 		return errors.Join(err, client.Close(), closeIf(admin))
 	}
-	defer b.Close()
 	if err := b.Serve(client, admin); err != nil {
 		return err
 	}
@@ -117,7 +126,7 @@ func brokerRun(ctx context.Context, io streams, opts brokerOptions) (err error) 
 	if web != nil {
 		fmt.Fprintf(io.out, "status page:  %s\n", b.StatusURL())
 	}
-	fmt.Fprintln(io.out, "everything is kept in memory only; Ctrl-C ends it")
+	fmt.Fprintln(io.out, opts.data.notice())
 	<-ctx.Done()
 	fmt.Fprintln(io.out, "broker ended")
 	return nil

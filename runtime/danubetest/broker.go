@@ -1,7 +1,6 @@
 package danubetest
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -47,8 +46,9 @@ type Broker struct {
 	serving sync.WaitGroup
 }
 
-// New makes a broker that listens nowhere yet. The error names an option whose value is out of range.
-func New(opts ...Option) (*Broker, error) {
+// New makes a broker that listens nowhere yet. The error names an option whose value is out of range, or is an
+// [ErrDataDir].
+func New(opts ...Option) (b *Broker, err error) {
 	s := defaults()
 	for _, opt := range opts {
 		if err := opt(&s); err != nil {
@@ -58,7 +58,7 @@ func New(opts ...Option) (*Broker, error) {
 	if err := s.consistent(); err != nil {
 		return nil, fmt.Errorf("broker options: %w", err)
 	}
-	b := &Broker{
+	b = &Broker{
 		settings: s,
 		log:      s.logger,
 		started:  time.Now(),
@@ -71,14 +71,9 @@ func New(opts ...Option) (*Broker, error) {
 	if s.dataDir == "" {
 		return b, nil
 	}
-	disk, err := openDataDir(b, s.dataDir)
-	if err != nil {
-		return nil, err
+	if b.disk, err = openDataDir(b, s.dataDir); err != nil {
+		return nil, dataDirError{err}
 	}
-	if err := disk.restore(); err != nil {
-		return nil, errors.Join(err, disk.abandon())
-	}
-	b.disk = disk
 	return b, nil
 }
 

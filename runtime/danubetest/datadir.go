@@ -43,8 +43,20 @@ type dataDir struct {
 // flushEvery is how long the position of a subscription may be known in memory only.
 const flushEvery = 200 * time.Millisecond
 
-// openDataDir locks the folder and reads the state. The topics are restored by restore.
+// openDataDir locks the folder and makes the topics that it knows.
 func openDataDir(b *Broker, path string) (*dataDir, error) {
+	d, err := lockDataDir(b, path)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.restore(); err != nil {
+		return nil, errors.Join(err, d.abandon())
+	}
+	return d, nil
+}
+
+// lockDataDir locks the folder and reads the state.
+func lockDataDir(b *Broker, path string) (*dataDir, error) {
 	if err := os.MkdirAll(filepath.Join(path, "topics"), 0o755); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}

@@ -222,6 +222,7 @@ func TestDataDirThatCannotBeUsed(t *testing.T) {
 		c.producer(orders, "p", reliable).send(numbers(0, 100)...)
 		_, err := danubetest.New(danubetest.DataDir(dir))
 		require.ErrorContains(t, err, fmt.Sprintf("is in use by process %d", os.Getpid()))
+		require.ErrorIs(t, err, danubetest.ErrDataDir)
 	})
 	segment, err := filepath.Glob(filepath.Join(dir, "topics", "*", "*.seg"))
 	require.NoError(t, err)

@@ -11,7 +11,7 @@
 //   - one lock per topic guards the topic's log, its subscriptions and their dispatchers; nothing blocks while holding it
 //   - a dispatcher decides which message goes to which consumer and when (dispatcher.go); reliable.go and besteffort.go hold the
 //     rules of the two kinds of topics, pick.go those of the subscription types, keyshared.go those of routing keys
-//   - a messageLog keeps the messages of one topic (log.go)
+//   - a messageLog keeps the messages of one topic (log.go); with a data directory on disk (disklog.go, datadir.go)
 //   - a consumer has an outbox that its dispatcher fills and its receive stream empties (consumer.go)
 //   - the schema registry keeps subjects and versions (schemas.go); which messages a topic takes because of them is in
 //     topicschema.go, the rules of the types are in runtime/internal/schema

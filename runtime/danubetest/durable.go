@@ -31,6 +31,16 @@ func DataDir(dir string) Option {
 	}
 }
 
+// ErrDataDir is what [New] returns when the folder of [DataDir] is in use, damaged or not writable; the text says which and what to
+// do.
+var ErrDataDir = errors.New("data directory cannot be used")
+
+// dataDirError is an ErrDataDir with the text of its cause.
+type dataDirError struct{ cause error }
+
+func (e dataDirError) Error() string   { return e.cause.Error() }
+func (e dataDirError) Unwrap() []error { return []error{ErrDataDir, e.cause} }
+
 // Retention keeps messages in the data directory that every subscription has passed: while the messages of their topic take no more
 // than maxBytes, and while they are not older than maxAge. A bound of 0 is none; without this option, and when both are 0, they
 // are removed. What a subscription has not passed is never removed. Messages go in files of about 16 MiB, so some stay longer.
