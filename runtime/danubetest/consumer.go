@@ -25,6 +25,8 @@ type consumer struct {
 
 	outbox fifo[*delivery]
 	keys   int // on Key-Shared: how many keys it owns
+
+	places32 []uint32 // on the real broker's ring, see ringPlaces
 }
 
 // A stream is one ReceiveMessages call.

@@ -20,11 +20,13 @@ type imitator struct {
 	policy FailurePolicy
 
 	queue   fifo[command]
+	places  int           // how many commands have a place in it
 	waiters fifo[*ticket] // those who wait for a place in the queue
 
 	members []*consumer // that have joined, in order
 	turn    int         // on Shared: whose turn it is
 
+	keyed    *keyed // on Key-Shared, else nil
 	reader   reader
 	inFlight map[uint64]*delivery
 	order    list.List // everything in flight, by offset
@@ -68,8 +70,9 @@ const (
 )
 
 const (
-	tickEvery  = 500 * time.Millisecond
-	queuePlace = 32 // places for commands
+	tickEvery      = 500 * time.Millisecond
+	queuePlaces    = 32
+	keyQueuePlaces = 128 // on Key-Shared
 )
 
 // newImitator makes a dispatcher that goes on at from.
@@ -84,16 +87,32 @@ func newImitator(sub *subscription, from position) *imitator {
 		inFlight: make(map[uint64]*delivery),
 		waiting:  pile{less: byDue},
 		nextTick: time.Now().Add(tickEvery),
+		places:   queuePlaces,
 	}
 	m.reader = newLiveReader(sub.topic, from.next, m.rules.has(trapRing))
+	if sub.kind == keyShared {
+		m.keyed = &keyed{locks: make(keyLocks), absent: make(map[*consumer]int)}
+		m.places = keyQueuePlaces
+	}
 	for _, offset := range from.unacked {
-		m.cursor.delivered(offset)
-		if msg := sub.topic.log.read(offset); msg.msg != nil { // else the log has told
-			m.makeDue(m.admit(msg))
-		}
+		m.restore(sub.topic.log.read(offset))
 	}
 	m.rearm()
 	return m
+}
+
+// restore takes a message into what is in flight that was there before a restart.
+func (m *imitator) restore(s stored) {
+	m.cursor.delivered(s.offset)
+	if s.msg == nil {
+		return // the log has told that it cannot read it
+	}
+	d := m.admit(s)
+	if m.keyed != nil && !m.keyed.locks.enter(d) {
+		d.state = stateHeld
+		return
+	}
+	m.makeDue(d)
 }
 
 // run handles events until there is none, or the dispatcher waits.
@@ -123,6 +142,10 @@ func (m *imitator) run() {
 
 // handle does what a command says.
 func (m *imitator) handle(c command) {
+	if m.keyed != nil {
+		m.handleByKey(c)
+		return
+	}
 	switch c.kind {
 	case wakeUp:
 		if m.lag() {
@@ -149,7 +172,10 @@ func (m *imitator) handle(c command) {
 
 // tick is the only place where time passes: without a consumer nothing times out.
 func (m *imitator) tick(now time.Time) {
-	if !m.present() {
+	if m.keyed != nil {
+		m.evict()
+	}
+	if !m.present() && m.keyed == nil {
 		return
 	}
 	expired := false
@@ -160,6 +186,10 @@ func (m *imitator) tick(now time.Time) {
 		}
 		m.schedule(d, 0, "ack timeout", now)
 		expired = true
+	}
+	if m.keyed != nil {
+		m.beginByKey(true, true)
+		return
 	}
 	if expired || m.dueAt(now) != nil || m.retriable() || (m.room() && m.lag()) {
 		m.begin()
@@ -240,10 +270,18 @@ func (m *imitator) unlink(d *delivery) {
 
 // remove ends d: it was acknowledged, dropped or dead-lettered.
 func (m *imitator) remove(d *delivery) {
+	held := d.state == stateHeld
 	m.unlink(d)
 	m.order.Remove(d.inOrder)
 	delete(m.inFlight, d.offset)
 	m.cursor.done(d.offset)
+	if m.keyed == nil || held {
+		return
+	}
+	if follower := m.keyed.locks.leave(d); follower != nil {
+		follower.state = stateReady
+		m.keyed.freed.push(follower)
+	}
 }
 
 // makeDue makes d wait for the next dispatch only.
@@ -278,7 +316,7 @@ func (m *imitator) schedule(d *delivery, asked time.Duration, reason string, now
 func (m *imitator) requeue(c *consumer) {
 	for e := m.order.Front(); e != nil; e = e.Next() {
 		d := e.Value.(*delivery)
-		mine := d.to == c || d.to == nil || m.sub.kind != shared
+		mine := d.to == c || d.to == nil || (m.sub.kind != shared && m.keyed == nil)
 		if mine && (d.state == stateSent || d.state == stateWaiting) {
 			m.makeDue(d)
 		}

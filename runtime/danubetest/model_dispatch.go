@@ -36,6 +36,9 @@ func (m *imitator) dispatch() bool {
 
 // step decides what comes next: what is due, then new messages. It returns false when the dispatch is over.
 func (m *imitator) step() bool {
+	if m.keyed != nil {
+		return m.stepByKey()
+	}
 	if m.parked {
 		return false
 	}
@@ -63,6 +66,10 @@ func (m *imitator) read() bool {
 	m.reading = false
 	m.cursor.delivered(s.offset)
 	d := m.admit(s)
+	if m.keyed != nil {
+		m.readByKey(d)
+		return true
+	}
 	if c := m.target(); c != nil {
 		m.handing, m.handTo = d, c
 		return true

@@ -18,13 +18,16 @@ func (m *imitator) joined(c *consumer) { m.enqueue(command{kind: join, to: c}) }
 // lost keeps what lies in the places of c: the next stream gets that first, then what is sent again.
 func (m *imitator) lost(c *consumer) {
 	m.streamEnded(c)
+	if m.keyed != nil && m.rules.has(trapKeyEvict) {
+		return // nothing is known of it before the next tick
+	}
 	m.enqueue(command{kind: requeue, to: c}, command{kind: wakeUp})
 }
 
 // opened hands over what lies in the places of c. What the stream before had taken comes only at its ack timeout.
 func (m *imitator) opened(c *consumer) {
 	m.streamEnded(c)
-	if !m.rules.has(trapSecondStream) {
+	if !m.rules.has(trapSecondStream) && (m.keyed == nil || !m.rules.has(trapKeyEvict)) {
 		m.takeBack(c)
 		m.enqueue(command{kind: requeue, to: c}, command{kind: wakeUp})
 		return
@@ -118,12 +121,12 @@ func (m *imitator) enqueue(commands ...command) {
 }
 
 func (m *imitator) full() bool {
-	return m.rules.has(trapQueue) && (m.queue.len() >= queuePlace || m.waiters.len() > 0)
+	return m.rules.has(trapQueue) && (m.queue.len() >= m.places || m.waiters.len() > 0)
 }
 
 // refill gives a place that became free to whoever waits longest.
 func (m *imitator) refill() {
-	for m.waiters.len() > 0 && m.queue.len() < queuePlace {
+	for m.waiters.len() > 0 && m.queue.len() < m.places {
 		tk := m.waiters.at(0)
 		if !tk.finished {
 			m.queue.push(tk.commands[0])

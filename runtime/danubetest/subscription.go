@@ -73,7 +73,7 @@ func (s *subscription) start(from position) {
 	switch {
 	case !s.topic.reliable:
 		s.dispatcher = newBestEffort(s, from)
-	case rules.has(modelled) && s.kind != keyShared:
+	case rules.model(s.kind):
 		s.dispatcher = newImitator(s, from)
 	default:
 		s.dispatcher = newReliable(s, from)

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+
+	"github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb"
 )
 
 // traps is a set of behaviours of the real broker that the friendly one does not have.
@@ -28,10 +30,25 @@ const (
 	trapNames
 	trapLateTopic
 	trapResets
+	trapKeyEvict
+	trapKeyDrain
+	trapKeyFreeze
 )
 
-// modelled are the traps that need the real broker's dispatcher.
-const modelled = trapRing | trapFreeze | trapQueue | trapHandOver | trapTicks | trapSecondStream
+// The traps that need the real broker's dispatcher, on every subscription or on those of one kind.
+const (
+	modelled    = trapRing | trapQueue | trapHandOver | trapTicks | trapSecondStream
+	modelledOne = trapFreeze
+	modelledKey = trapKeyEvict | trapKeyDrain | trapKeyFreeze
+)
+
+// model says whether a reliable subscription of a type gets the real broker's dispatcher.
+func (t traps) model(kind danubepb.ConsumerRequest_SubscriptionType) bool {
+	if kind == keyShared {
+		return t.has(modelled | modelledKey)
+	}
+	return t.has(modelled | modelledOne)
+}
 
 // A TrapInfo describes one behaviour of the real broker that surprises its clients.
 type TrapInfo struct {
@@ -64,6 +81,11 @@ var allTraps = []entry{
 	{bit: trapSecondStream, name: "second-stream", summary: "a second ReceiveMessages of a consumer takes over without what is in flight"},
 	{bit: trapSeat, name: "seat", summary: "the seat of an Exclusive subscription stays with the name of a consumer that is gone"},
 	{bit: trapFailover, name: "failover", summary: "a Failover subscription serves its first consumer only: nobody takes over"},
+	{bit: trapKeyEvict, name: "key-evict", summary: "a Key-Shared consumer that is absent for three seconds loses what it had in flight, " +
+		"and its name gets nothing ever after"},
+	{bit: trapKeyDrain, name: "key-drain", summary: "a Key-Shared subscription reads one message per publish or tick: a backlog drains at 2 a second"},
+	{bit: trapKeyFreeze, name: "key-freeze", needs: trapQueue | trapFreeze, summary: "a Key-Shared subscription with anything unacknowledged " +
+		"stands still until the next publish"},
 	{bit: trapBestEffort, name: "best-effort", summary: "a non-reliable topic drops what exceeds the four places of a consumer, " +
 		"and deletes a subscription without consumers after a minute"},
 	{bit: trapNames, name: "names", summary: "a topic cannot be created when its name is the beginning of another one's, " +
