@@ -16,11 +16,13 @@ type clientOptions struct {
 	topic   string
 	broker  string        // URL
 	timeout time.Duration // how long the broker may take to answer at the start
+	credentialOptions
 }
 
 func (o *clientOptions) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.broker, "broker", "http://"+defaultBroker, "`URL` of the broker; https:// for TLS")
 	cmd.Flags().DurationVar(&o.timeout, "timeout", 10*time.Second, "how long to wait for the broker's first answer")
+	o.credentialOptions.addFlags(cmd)
 }
 
 // client connects when it is first used.
@@ -28,7 +30,11 @@ func (o *clientOptions) client(what string) (*danube.Client, error) {
 	if err := danube.CheckTopic(o.topic); err != nil {
 		return nil, badInput(what, err, "")
 	}
-	c, err := danube.New(o.broker)
+	opts, err := o.credentialOptions.clientOptions(what)
+	if err != nil {
+		return nil, err
+	}
+	c, err := danube.New(o.broker, opts...)
 	if err != nil {
 		return nil, badInput(what, fmt.Errorf("--broker: %w", err), "write http://HOST:PORT")
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/url"
@@ -14,8 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
 	"github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb/adminpb"
@@ -25,6 +22,7 @@ type topicsOptions struct {
 	admin   string // URL of the admin API
 	timeout time.Duration
 	json    bool
+	credentialOptions
 }
 
 // topicData is one topic as `topics --json` prints it.
@@ -54,13 +52,14 @@ func (o *topicsOptions) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.admin, "admin", "http://"+defaultAdmin, "`URL` of the broker's admin API; https:// for TLS")
 	cmd.Flags().DurationVar(&o.timeout, "timeout", 10*time.Second, "how long to wait for the answer")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
+	o.credentialOptions.addFlags(cmd)
 }
 
 // ask lets question ask the admin API, within the time of --timeout.
 func (o *topicsOptions) ask(ctx context.Context, what string, question func(context.Context, *grpc.ClientConn) error) error {
-	conn, err := dialAdmin(o.admin)
+	conn, err := o.dial(what)
 	if err != nil {
-		return badInput(what, fmt.Errorf("--admin: %w", err), "write http://HOST:PORT")
+		return err
 	}
 	defer conn.Close()
 	limited, cancel := context.WithTimeout(ctx, o.timeout)
@@ -100,16 +99,16 @@ func topicsRun(ctx context.Context, io streams, opts topicsOptions) error {
 	return w.Flush()
 }
 
-func dialAdmin(raw string) (*grpc.ClientConn, error) {
-	u, err := url.Parse(raw)
+func (o *topicsOptions) dial(what string) (*grpc.ClientConn, error) {
+	u, err := url.Parse(o.admin)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Port() == "" {
-		return nil, fmt.Errorf("%q is not a URL with a port", raw)
+		return nil, badInput(what, fmt.Errorf("--admin: %q is not a URL with a port", o.admin), "write http://HOST:PORT")
 	}
-	creds := insecure.NewCredentials()
-	if u.Scheme == "https" {
-		creds = credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS12})
+	opts, err := o.dialOptions(what, u.Scheme == "https")
+	if err != nil {
+		return nil, err
 	}
-	return grpc.NewClient(u.Host, grpc.WithTransportCredentials(creds))
+	return grpc.NewClient(u.Host, opts...)
 }
 
 // allTopics asks namespace by namespace. The broker repeats names of namespaces, and takes a namespace for a mere prefix.

@@ -2,7 +2,7 @@ package danube
 
 import (
 	"context"
-	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -12,8 +12,6 @@ import (
 
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/danube-messaging/danube-connect-go/runtime/internal/backoff"
@@ -40,6 +38,8 @@ type Client struct {
 	secure  bool
 	dialer  func(context.Context, string) (net.Conn, error)
 	log     *zap.Logger
+	roots   *x509.CertPool                        // nil for the system's
+	token   func(context.Context) (string, error) // nil for none
 
 	mu     sync.Mutex
 	conns  map[string]*grpc.ClientConn // by host:port
@@ -106,18 +106,17 @@ func (c *Client) conn(addr string) (*grpc.ClientConn, error) {
 	if conn := c.conns[addr]; conn != nil {
 		return conn, nil
 	}
-	creds := insecure.NewCredentials()
-	if c.secure {
-		creds = credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS12})
-	}
 	opts := []grpc.DialOption{
-		grpc.WithTransportCredentials(creds),
+		grpc.WithTransportCredentials(c.transport()),
 		// The broker sends no keepalive and answers client pings at any pace, so silence for 20 s plus 10 s is a dead peer.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: grpcBackoff, MinConnectTimeout: 3 * time.Second}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(2 * maxMessageBytes)),
 		// Flow control wide enough that a window of 10,000 messages of 1 KiB never makes the broker wait for this reader.
 		grpc.WithInitialWindowSize(16 << 20), grpc.WithInitialConnWindowSize(32 << 20),
+	}
+	if c.token != nil {
+		opts = append(opts, grpc.WithPerRPCCredentials(Bearer(c.token)))
 	}
 	if c.dialer != nil {
 		opts = append(opts, grpc.WithContextDialer(c.dialer))
