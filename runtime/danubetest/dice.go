@@ -11,6 +11,13 @@ type dice struct {
 	source *rand.Rand
 }
 
+// below is a number from 0 to n-1.
+func (d *dice) below(n int) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.source.IntN(n)
+}
+
 // oneIn is true once in n times on average.
 func (d *dice) oneIn(n int) bool {
 	d.mu.Lock()

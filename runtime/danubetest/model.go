@@ -34,6 +34,7 @@ type imitator struct {
 	waiting  pile      // by the time of the next send
 	spent    int       // how many are exhausted
 	cursor   cursor
+	stored   time.Time // when the cursor was stored last, or the dispatcher created
 
 	dispatching bool
 	began       time.Time // when the dispatch under way began
@@ -88,8 +89,14 @@ func newImitator(sub *subscription, from position) *imitator {
 		waiting:  pile{less: byDue},
 		nextTick: time.Now().Add(tickEvery),
 		places:   queuePlaces,
+		stored:   time.Now(),
 	}
-	m.reader = newLiveReader(sub.topic, from.next, m.rules.has(trapRing))
+	m.reader = newLiveReader(sub.topic, from.next, m.rules)
+	if l := sub.topic.lives; l != nil {
+		if at, ok := l.cursors[sub.name]; ok {
+			m.reader = newResumedReader(sub.topic, at)
+		}
+	}
 	if sub.kind == keyShared {
 		m.keyed = &keyed{locks: make(keyLocks), absent: make(map[*consumer]int)}
 		m.places = keyQueuePlaces
@@ -153,8 +160,8 @@ func (m *imitator) handle(c command) {
 		}
 	case ackOne:
 		if d := m.inFlight[c.offset]; d != nil && d.state == stateSent {
-			m.sub.acked++
 			m.remove(d)
+			m.acknowledged()
 		}
 		m.begin()
 	case nackOne:

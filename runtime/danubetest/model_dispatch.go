@@ -49,7 +49,7 @@ func (m *imitator) step() bool {
 			return true
 		}
 	}
-	if m.blocked() || !m.room() || !m.unread() || (!m.rules.has(trapFreeze) && !m.reader.ready()) {
+	if m.blocked() || !m.room() || m.reader.dead() || !(m.unread() || m.reader.pending()) || (!m.rules.has(trapFreeze) && !m.reader.ready()) {
 		return false
 	}
 	m.reading = true
@@ -60,6 +60,10 @@ func (m *imitator) step() bool {
 // message is read per dispatch and stays due, uncounted.
 func (m *imitator) read() bool {
 	s, ok := m.reader.next()
+	if !ok && m.reader.dead() {
+		m.reading = false
+		return true
+	}
 	if !ok {
 		return false
 	}

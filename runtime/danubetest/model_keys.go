@@ -24,8 +24,8 @@ func (m *imitator) handleByKey(c command) {
 		m.beginByKey(false, true)
 	case ackOne:
 		if d := m.inFlight[c.offset]; d != nil && d.state == stateSent {
-			m.sub.acked++
 			m.remove(d)
+			m.acknowledged()
 		}
 		m.beginByKey(false, !m.rules.has(trapKeyDrain))
 	case nackOne:
@@ -64,7 +64,7 @@ func (m *imitator) stepByKey() bool {
 	}
 	wait := m.rules.has(trapKeyFreeze) && !k.hasRead
 	again := !k.hasRead || !m.rules.has(trapKeyDrain)
-	if !k.mayRead || !again || !m.room() || !m.lag() || !m.present() || (!wait && !m.reader.ready()) {
+	if !k.mayRead || !again || !m.room() || !m.lag() || !m.present() || m.reader.dead() || (!wait && !m.reader.ready()) {
 		return false
 	}
 	k.hasRead, m.reading = true, true

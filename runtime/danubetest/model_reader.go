@@ -10,6 +10,12 @@ type reader interface {
 	floor() uint64
 	// unread is how many messages are left.
 	unread() int
+	// published says that the head has moved.
+	published()
+	// pending says that a message was passed over and comes now.
+	pending() bool
+	// dead says that the reader has ended.
+	dead() bool
 }
 
 // ringSize is how many unread messages a subscription of the real broker keeps.
@@ -19,28 +25,58 @@ const ringSize = 256
 type liveReader struct {
 	topic *topic
 	at    uint64
-	ring  bool
+	rules traps
+	held  *stored // what was passed over
+
+	swapping bool   // the message at at comes after its neighbour
+	tossed   uint64 // decided for all below
 
 	damaged bool // the log cannot be read at at
 }
 
-func newLiveReader(t *topic, from uint64, ring bool) *liveReader {
-	return &liveReader{topic: t, at: from, ring: ring}
+func newLiveReader(t *topic, from uint64, rules traps) *liveReader {
+	return &liveReader{topic: t, at: from, rules: rules}
 }
 
 // drop forgets what the ring has no place for. It is called before every look, so the log may still keep it or not.
 func (r *liveReader) drop() {
-	if r.ring && r.topic.head > r.at+ringSize {
+	if r.rules.has(trapRing) && r.topic.head > r.at+ringSize {
 		r.topic.broker.log.Warn("channel lagged", "topic", r.topic.name, "by", r.topic.head-ringSize-r.at)
 		r.at = r.topic.head - ringSize
 	}
 }
 
 func (r *liveReader) next() (stored, bool) {
+	if m := r.held; m != nil {
+		r.held = nil
+		return *m, true
+	}
 	r.drop()
 	if r.at >= r.topic.head {
 		return stored{}, false
 	}
+	r.toss()
+	if !r.swapping {
+		return r.take()
+	}
+	if r.at+1 >= r.topic.head {
+		return stored{}, false
+	}
+	r.swapping = false
+	first, ok := r.take()
+	if !ok {
+		return stored{}, false
+	}
+	second, ok := r.take()
+	if !ok {
+		return first, true
+	}
+	r.held = &first
+	return second, true
+}
+
+// take reads the message at at.
+func (r *liveReader) take() (stored, bool) {
 	m := r.topic.log.read(r.at)
 	if m.msg == nil { // the log has told
 		r.damaged = true
@@ -50,7 +86,33 @@ func (r *liveReader) next() (stored, bool) {
 	return m, true
 }
 
-func (r *liveReader) ready() bool { return r.at < r.topic.head && !r.damaged }
+// swapOneIn is how rarely neighbours of overlapping publishes come in the wrong order.
+const swapOneIn = 500
+
+// toss decides once for each message whether it comes after its neighbour, which is published already or about to be.
+func (r *liveReader) toss() {
+	if !r.rules.has(trapReorder) {
+		return
+	}
+	if r.at+1 >= r.topic.log.next() {
+		r.swapping = false
+		return
+	}
+	if r.tossed > r.at {
+		return
+	}
+	r.tossed = r.at + 1
+	_, overlapped := r.topic.overlapped.end(r.at + 1)
+	r.swapping = overlapped && r.topic.broker.dice.oneIn(swapOneIn)
+}
+
+func (r *liveReader) published() {}
+
+func (r *liveReader) pending() bool { return r.held != nil }
+
+func (r *liveReader) dead() bool { return false }
+
+func (r *liveReader) ready() bool { return r.held != nil || r.at < r.topic.head && !r.damaged }
 
 func (r *liveReader) floor() uint64 {
 	r.drop()

@@ -4,7 +4,10 @@ import "time"
 
 // What follows is the seam to the topic: each call becomes commands.
 
-func (m *imitator) published() { m.enqueue(command{kind: wakeUp}) }
+func (m *imitator) published() {
+	m.reader.published()
+	m.enqueue(command{kind: wakeUp})
+}
 
 func (m *imitator) ack(offset uint64) { m.enqueue(command{kind: ackOne, offset: offset}) }
 

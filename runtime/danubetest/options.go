@@ -28,6 +28,7 @@ type settings struct {
 	logger     *slog.Logger
 	traps      traps
 	seed       uint64
+	overlaps   int   // publishes that a resumed reader survives under the trap overlap-kill; 0 for a random number
 	gate       *gate // nil: everybody may do everything, in plain text
 	dataDir    string
 	keep       seglog.Keep

@@ -33,6 +33,10 @@ type topic struct {
 	windows    map[string]int
 	duplicates int       // deliveries that are still to be doubled, see Broker.Duplicate
 	readyAt    time.Time // when the topic is loaded, under the trap late-topic
+	lives      *lives    // under the trap offsets-restart, else nil
+	publishing int       // publishes that are not answered yet
+	overlaps   int       // how many publishes were accepted while another was not answered
+	overlapped runs      // the newest of their offsets
 	closed     bool
 
 	id         uint64 // names its place in the data directory, if there is one
@@ -57,6 +61,7 @@ func newTopic(b *Broker, name string, reliable bool) *topic {
 	if b.settings.traps.has(trapLateTopic) {
 		t.readyAt = time.Now().Add(loadTime)
 	}
+	t.lives = newLives(t)
 	return t
 }
 
@@ -70,7 +75,11 @@ func (t *topic) publish(ctx context.Context, m *danubepb.StreamMessage) error {
 			"backlog is full: unread messages take the %d bytes that this broker may use; acknowledge messages or give it more memory",
 			t.broker.budget.limit)
 	}
+	life := t.lives.life()
 	offset, commit, err := t.store(m, size)
+	if err == nil {
+		defer t.answered()
+	}
 	if err != nil {
 		t.broker.budget.release(size)
 		return errPublish(err)
@@ -83,7 +92,12 @@ func (t *topic) publish(ctx context.Context, m *danubepb.StreamMessage) error {
 	}
 	var tickets []*ticket
 	t.mu.Lock()
+	if t.lives.life() != life { // a restart came between: the message went with the old life
+		t.mu.Unlock()
+		return errConnectionLost
+	}
 	t.head = max(t.head, offset+1)
+	t.lives.published()
 	for _, s := range t.subs {
 		s.dispatcher.published()
 		if tk := s.claim(); tk != nil {
@@ -108,7 +122,31 @@ func (t *topic) store(m *danubepb.StreamMessage, size int64) (uint64, commit, er
 	if err == nil && t.reliable {
 		m.MsgId.TopicOffset = offset
 	}
+	if err == nil {
+		t.accepted(offset)
+	}
 	return offset, commit, err
+}
+
+// accepted notes whether a publish overlaps with another one.
+func (t *topic) accepted(offset uint64) {
+	t.publishing++
+	if t.publishing == 1 {
+		return
+	}
+	t.overlaps++
+	if t.broker.settings.traps.has(trapReorder) {
+		t.overlapped.add(offset)
+		if len(t.overlapped) > ringSize {
+			t.overlapped = append(runs(nil), t.overlapped[1:]...)
+		}
+	}
+}
+
+func (t *topic) answered() {
+	t.mu.Lock()
+	t.publishing--
+	t.mu.Unlock()
 }
 
 // errPublish is the answer to a publish that was not stored.
@@ -143,6 +181,9 @@ func (t *topic) passed() uint64 {
 // floor is the lowest offset that a subscription still needs.
 func (t *topic) floor() uint64 {
 	floor := t.head
+	if t.lives != nil {
+		floor = min(floor, t.lives.next)
+	}
 	for _, s := range t.subs {
 		floor = min(floor, s.dispatcher.floor())
 	}
@@ -256,6 +297,9 @@ func (t *topic) unsubscribe(ctx context.Context, subscription string) error {
 	if t.broker.settings.traps.has(trapPolicy) {
 		delete(t.policies, subscription)
 	}
+	if t.lives != nil {
+		delete(t.lives.cursors, subscription)
+	}
 	t.trim()
 	t.broker.changed()
 	return nil
@@ -270,6 +314,7 @@ func (t *topic) close(err error) {
 		t.lastRecord = t.record()
 	}
 	t.closed = true
+	t.lives.close()
 	for _, s := range t.subs {
 		s.close(err)
 	}
@@ -284,6 +329,10 @@ func (t *topic) restart() {
 	defer t.mu.Unlock()
 	t.forgetProducers()
 	t.forgetSchema()
+	if t.lives != nil {
+		t.lives.restart()
+		return
+	}
 	for name, s := range t.subs {
 		if t.reliable {
 			s.restart()

@@ -33,11 +33,17 @@ const (
 	trapKeyEvict
 	trapKeyDrain
 	trapKeyFreeze
+	trapFlushLoss
+	trapOffsetsRestart
+	trapTwoLives
+	trapResumedBacklog
+	trapOverlapKill
+	trapReorder
 )
 
 // The traps that need the real broker's dispatcher, on every subscription or on those of one kind.
 const (
-	modelled    = trapRing | trapQueue | trapHandOver | trapTicks | trapSecondStream
+	modelled    = trapOffsetsRestart | trapReorder | trapRing | trapQueue | trapHandOver | trapTicks | trapSecondStream
 	modelledOne = trapFreeze
 	modelledKey = trapKeyEvict | trapKeyDrain | trapKeyFreeze
 )
@@ -88,6 +94,17 @@ var allTraps = []entry{
 		"stands still until the next publish"},
 	{bit: trapBestEffort, name: "best-effort", summary: "a non-reliable topic drops what exceeds the four places of a consumer, " +
 		"and deletes a subscription without consumers after a minute"},
+	{bit: trapFlushLoss, name: "flush-loss", needs: trapOffsetsRestart, summary: "what was acknowledged in the last five seconds " +
+		"is gone after a restart, and so are up to ten seconds of acknowledgements"},
+	{bit: trapOffsetsRestart, name: "offsets-restart", summary: "offsets begin at 0 after a restart, and a subscription gets nothing new " +
+		"up to where it stood before"},
+	{bit: trapTwoLives, name: "two-lives", needs: trapOffsetsRestart, summary: "after a second restart a subscription can get messages of an earlier life, " +
+		"older than itself"},
+	{bit: trapResumedBacklog, name: "resumed-backlog", needs: trapOffsetsRestart, summary: "a subscription that lived through a restart dies " +
+		"for good of more than 1281 unread messages"},
+	{bit: trapOverlapKill, name: "overlap-kill", needs: trapOffsetsRestart, summary: "a subscription that lived through a restart dies " +
+		"for good after some overlapping publishes"},
+	{bit: trapReorder, name: "reorder", summary: "of overlapping publishes two neighbours now and then arrive in the wrong order"},
 	{bit: trapNames, name: "names", summary: "a topic cannot be created when its name is the beginning of another one's, " +
 		"and lookups of missing names find such topics"},
 	{bit: trapLateTopic, name: "late-topic", summary: "CreateProducer for a new topic answers UNAVAILABLE until the topic is ready a moment later"},
@@ -158,6 +175,18 @@ func Trap(names ...string) Option {
 func Seed(n uint64) Option {
 	return func(s *settings) error {
 		s.seed = n
+		return nil
+	}
+}
+
+// OverlapKill sets how many overlapping publishes end a subscription that lived through a restart, under the trap overlap-kill: 1 for
+// the strictest test. Without it the number is random within 100 to 5000.
+func OverlapKill(n int) Option {
+	return func(s *settings) error {
+		if n < 1 {
+			return fmt.Errorf("overlapping publishes: %d is not positive", n)
+		}
+		s.overlaps = n
 		return nil
 	}
 }
