@@ -260,13 +260,14 @@ func TestDB70OverlapKill(t *testing.T) {
 	run := func(t *testing.T, c *client) string {
 		p, r := resume(t, c)
 		require.Equal(t, "[m000]", p.nextTo(r, "m000"))
+		q := c.producer(orders, "q", reliable)
 		c.subscribe(orders, "blocked", "c", exclusive) // never reads, so publishers come to wait for it
 		for p.trySend("x") == ok {
 			for _, m := range r.came(10 * time.Millisecond) {
 				r.ack(m)
 			}
 		}
-		go func() { _ = p.trySend("overlapping") }()
+		go func() { _ = q.trySend("overlapping") }() // of whichever producer
 		time.Sleep(100 * time.Millisecond)
 		p.trySend("overlapping")
 		r.came(time.Second)
