@@ -85,10 +85,13 @@ func (a topicAdmin) UnloadTopic(_ context.Context, req *adminpb.TopicRequest) (*
 // clusterAdmin answers how the brokers agree: this one with itself.
 type clusterAdmin struct {
 	adminpb.UnimplementedClusterAdminServer
+	broker *Broker
 }
 
-func (clusterAdmin) ClusterStatus(context.Context, *adminpb.Empty) (*adminpb.ClusterStatusResponse, error) {
-	return &adminpb.ClusterStatusResponse{LeaderId: 1, CurrentTerm: 1, SelfNodeId: 1, Voters: []uint64{1}}, nil
+func (a clusterAdmin) ClusterStatus(context.Context, *adminpb.Empty) (*adminpb.ClusterStatusResponse, error) {
+	return &adminpb.ClusterStatusResponse{
+		LeaderId: 1, CurrentTerm: 1, SelfNodeId: 1, Voters: []uint64{1}, LastApplied: uint64(a.broker.metadata.applied()),
+	}, nil
 }
 
 // storage lists the segments of durable logs. This broker seals none.

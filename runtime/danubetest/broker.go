@@ -31,6 +31,7 @@ type Broker struct {
 	deadLetters deadLetters
 	disk        *dataDir // nil when everything is in memory
 	dice        dice
+	metadata    metadataLog
 
 	mu         sync.RWMutex // guards what follows
 	topics     map[string]*topic
@@ -66,6 +67,7 @@ func New(opts ...Option) (b *Broker, err error) {
 		budget:   budget{limit: s.memory},
 	}
 	b.deadLetters.publish = b.publishDeadLetter
+	b.metadata.forget()
 	b.dice.source = s.random("calls")
 	b.forget()
 	if s.dataDir == "" {
@@ -199,6 +201,7 @@ func (b *Broker) createTopic(name string, reliable bool) (*topic, error) {
 		return nil, status.Errorf(codes.Unavailable, "topic %s cannot be stored: %v", name, err)
 	}
 	b.topics[name] = t
+	b.metadata.add(entriesOfTopic)
 	b.log.Info("topic created", "topic", name, "reliable", reliable)
 	return t, nil
 }

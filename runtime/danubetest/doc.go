@@ -11,6 +11,9 @@
 //   - one lock per topic guards the topic's log, its subscriptions and their dispatchers; nothing blocks while holding it
 //   - a dispatcher decides which message goes to which consumer and when (dispatcher.go); reliable.go and besteffort.go hold the
 //     rules of the two kinds of topics, pick.go those of the subscription types, keyshared.go those of routing keys
+//   - under the traps of [Imitate] and [Trap] a reliable subscription has the real broker's dispatcher instead: model.go holds what it
+//     knows and its events, model_dispatch.go how it hands messages over, model_keys.go what Key-Shared adds, model_seam.go the queue in
+//     front of it, model_reader.go and model_resumed.go where its messages come from, lives.go what a restart leaves of a topic
 //   - a messageLog keeps the messages of one topic (log.go); with a data directory on disk (disklog.go, datadir.go)
 //   - a consumer has an outbox that its dispatcher fills and its receive stream empties (consumer.go)
 //   - the schema registry keeps subjects and versions (schemas.go); which messages a topic takes because of them is in

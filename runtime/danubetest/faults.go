@@ -116,7 +116,8 @@ func (b *Broker) Redeliver(topic, name string) bool {
 // With keep, topics, messages, policies and the positions of reliable subscriptions are kept and offsets go on; everything
 // unacknowledged comes again, counted from the first delivery. Without keep the broker is empty.
 //
-// It ends the stop of [Broker.StopAfter].
+// It ends the stop of [Broker.StopAfter]. Traps change what is kept; under metadata-limit the broker may not come back: then every call
+// is answered with UNAVAILABLE.
 func (b *Broker) Restart(keep bool) {
 	b.log.Info("restart", "keep", keep)
 	if keep {
@@ -127,11 +128,15 @@ func (b *Broker) Restart(keep bool) {
 		b.mu.Lock()
 		topics := b.topics
 		b.forget()
+		b.metadata.forget()
 		b.mu.Unlock()
 		for _, t := range topics {
 			t.close(errConnectionLost)
 			b.disk.discard(t)
 		}
+	}
+	if keep && !b.metadata.restart(b.settings.traps.has(trapMetadataLimit)) {
+		b.log.Error("the broker does not start", "error", metadataLimitError)
 	}
 	b.conns.closeAll()
 	b.faults.halted.Store(false)

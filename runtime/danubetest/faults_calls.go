@@ -54,6 +54,9 @@ func (b *Broker) beforeCall(ctx context.Context, req any, info *grpc.UnaryServer
 }
 
 func (b *Broker) call(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	if err := b.metadata.running(); err != nil {
+		return nil, err
+	}
 	if b.faults.active.Load() > 0 {
 		if err := b.disturb(ctx, methodOf(info.FullMethod), b.callers(req)); err != nil {
 			return nil, err
@@ -74,6 +77,9 @@ func (b *Broker) call(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 
 // beforeStream is beforeCall for streams. Who calls is only known when the request was read, see [consumers.ReceiveMessages].
 func (b *Broker) beforeStream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	if err := b.metadata.running(); err != nil {
+		return err
+	}
 	if b.faults.active.Load() > 0 {
 		if err := b.disturb(ss.Context(), methodOf(info.FullMethod), nil); err != nil {
 			return err

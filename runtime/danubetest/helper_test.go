@@ -54,6 +54,7 @@ type client struct {
 	ctx    context.Context
 	broker *danubetest.Broker
 	conn   *grpc.ClientConn
+	admin  *grpc.ClientConn
 	dial   func(context.Context) (net.Conn, error) // to the client listener, in a bubble
 }
 
@@ -95,6 +96,7 @@ func newClient(t testing.TB, b *danubetest.Broker, conn, admin *grpc.ClientConn)
 		ctx:                   ctx,
 		broker:                b,
 		conn:                  conn,
+		admin:                 admin,
 	}
 }
 

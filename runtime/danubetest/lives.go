@@ -146,6 +146,7 @@ func (m *imitator) storeCursor() {
 		return
 	}
 	l.cursors[m.sub.name] = at
+	l.topic.broker.metadata.add(entriesOfCursor)
 	m.stored = time.Now()
 }
 

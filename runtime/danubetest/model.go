@@ -48,6 +48,7 @@ type imitator struct {
 	nextTick time.Time // ticks have the phase of the dispatcher's creation
 	timer    *time.Timer
 	armed    time.Time // when timer fires; zero when it is not running
+	written  gauges    // by the last tick
 	stopped  bool
 }
 
@@ -179,6 +180,7 @@ func (m *imitator) handle(c command) {
 
 // tick is the only place where time passes: without a consumer nothing times out.
 func (m *imitator) tick(now time.Time) {
+	m.writeGauges()
 	if m.keyed != nil {
 		m.evict()
 	}

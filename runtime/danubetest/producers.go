@@ -83,6 +83,7 @@ func (t *topic) producer(name string) (*producer, error) {
 		p = &producer{id: newID(), name: name, topic: t}
 		t.producers[name] = p
 		t.broker.ids.addProducer(p)
+		t.broker.metadata.add(entriesOfProducer)
 	}
 	return p, nil
 }

@@ -49,7 +49,7 @@ func (b *Broker) Serve(client, admin net.Listener) error {
 	adminpb.RegisterTopicAdminServer(s, topicAdmin{broker: b})
 	adminpb.RegisterNamespaceAdminServer(s, namespaceAdmin{broker: b})
 	adminpb.RegisterBrokerAdminServer(s, brokerAdmin{broker: b})
-	adminpb.RegisterClusterAdminServer(s, clusterAdmin{})
+	adminpb.RegisterClusterAdminServer(s, clusterAdmin{broker: b})
 	schemapb.RegisterSchemaRegistryServer(s, schemaRegistry{broker: b})
 	b.adminURL, _ = urlOf(admin.Addr())
 	b.adminURL = withScheme(b.adminURL, b.secured(true))

@@ -126,6 +126,7 @@ func (s *subscription) join(req *danubepb.ConsumerRequest, from *conn) (*consume
 		}
 		c = &consumer{id: newID(), name: req.GetConsumerName(), sub: s, filters: req.GetKeyFilters()}
 		s.consumers = append(s.consumers, c)
+		s.topic.broker.metadata.add(entriesOfConsumer)
 	} else {
 		c.leave(nil) // a takeover: the old stream ends with OK
 	}

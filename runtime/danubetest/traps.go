@@ -39,11 +39,13 @@ const (
 	trapResumedBacklog
 	trapOverlapKill
 	trapReorder
+	trapGauges
+	trapMetadataLimit
 )
 
 // The traps that need the real broker's dispatcher, on every subscription or on those of one kind.
 const (
-	modelled    = trapOffsetsRestart | trapReorder | trapRing | trapQueue | trapHandOver | trapTicks | trapSecondStream
+	modelled    = trapGauges | trapOffsetsRestart | trapReorder | trapRing | trapQueue | trapHandOver | trapTicks | trapSecondStream
 	modelledOne = trapFreeze
 	modelledKey = trapKeyEvict | trapKeyDrain | trapKeyFreeze
 )
@@ -109,6 +111,10 @@ var allTraps = []entry{
 		"and lookups of missing names find such topics"},
 	{bit: trapLateTopic, name: "late-topic", summary: "CreateProducer for a new topic answers UNAVAILABLE until the topic is ready a moment later"},
 	{bit: trapResets, name: "resets", summary: "calls without a message id and expired deadlines end with CANCELLED"},
+	{bit: trapGauges, name: "gauges", summary: "the lag gauge is 0 before the first acknowledgement, stale while the dispatcher waits " +
+		"and never down after a loss"},
+	{bit: trapMetadataLimit, name: "metadata-limit", needs: trapOffsetsRestart, alone: true, summary: "the broker does not start again once its metadata log has " +
+		"1000 entries, after about an hour; only by name"},
 }
 
 // trickling are the traps under which a stream takes one message at a time.

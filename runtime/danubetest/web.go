@@ -82,6 +82,7 @@ func (b *Broker) StatusURL() string {
 func (b *Broker) StatusHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", servePage)
+	mux.HandleFunc("GET /metrics", b.serveMetrics)
 	mux.HandleFunc("GET /api/state", func(w http.ResponseWriter, _ *http.Request) { answer(w, b.state()) })
 	mux.HandleFunc("GET /api/topics", func(w http.ResponseWriter, _ *http.Request) { answer(w, b.state().Topics) })
 	mux.HandleFunc("GET /api/topics/{namespace}/{name}", b.serveTopic)
