@@ -145,6 +145,16 @@ func repeat(n int, text string) []string {
 	return all
 }
 
+func TestDB74ResetsOfProtobufPayloads(t *testing.T) {
+	t.Parallel()
+	imitates(t, "resets", func(t *testing.T, c *client) []string {
+		id := c.register("message", "protobuf", "message A {}").GetSchemaId()
+		p := c.producer(orders, "p", reliable)
+		require.NoError(t, c.configure("message", "enforce", true))
+		return says(status.Code(p.sendAs(id, 1, "")).String())
+	}, says("Canceled"), says("InvalidArgument"))
+}
+
 func TestDB74ResetsOfDeadlines(t *testing.T) {
 	t.Parallel()
 	ends := func(t *testing.T, c *client) []string {

@@ -2,6 +2,7 @@ package danubetest
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -13,7 +14,7 @@ type metadataLog struct {
 	mu      sync.Mutex
 	since   time.Time // when this life of the process began
 	entries int
-	down    bool // the broker did not start again
+	down    atomic.Bool // the broker did not start again; asked by every call
 }
 
 // How many entries things cost, and how many the real broker can start with.
@@ -47,22 +48,21 @@ func (m *metadataLog) restart(limited bool) (ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.entries, m.since = applied, time.Now()
-	m.down = limited && applied > entriesAtMost
-	return !m.down
+	m.down.Store(limited && applied > entriesAtMost)
+	return !m.down.Load()
 }
 
 // forget begins with an empty log.
 func (m *metadataLog) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.entries, m.since, m.down = 0, time.Now(), false
+	m.entries, m.since = 0, time.Now()
+	m.down.Store(false)
 }
 
 // running is an error when the broker did not start again. A client sees that nobody answers.
 func (m *metadataLog) running() error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.down {
+	if m.down.Load() {
 		return status.Error(codes.Unavailable, "the broker did not start: "+metadataLimitError)
 	}
 	return nil

@@ -77,7 +77,7 @@ func (t *topic) publish(ctx context.Context, m *danubepb.StreamMessage) error {
 	}
 	life := t.lives.life()
 	offset, commit, err := t.store(m, size)
-	if err == nil {
+	if err == nil && t.broker.settings.traps.has(overlapping) {
 		defer t.answered()
 	}
 	if err != nil {
@@ -122,7 +122,7 @@ func (t *topic) store(m *danubepb.StreamMessage, size int64) (uint64, commit, er
 	if err == nil && t.reliable {
 		m.MsgId.TopicOffset = offset
 	}
-	if err == nil {
+	if err == nil && t.broker.settings.traps.has(overlapping) {
 		t.accepted(offset)
 	}
 	return offset, commit, err

@@ -117,6 +117,9 @@ var allTraps = []entry{
 		"1000 entries, after about an hour; only by name"},
 }
 
+// overlapping are the traps that look at publishes that overlap.
+const overlapping = trapReorder | trapOverlapKill
+
 // trickling are the traps under which a stream takes one message at a time.
 const trickling = trapHandOver | trapBestEffort
 
