@@ -26,39 +26,9 @@ const (
 // BenchmarkBrokerPublish publishes as fast as the wire allows, and through grpc-go beside it.
 func BenchmarkBrokerPublish(b *testing.B) {
 	b.Run("framer", func(b *testing.B) {
-		broker := danubetest.Start(b, danubetest.History(0))
-		message := encodedMessage(b, broker)
-		f, err := dialFramer(hostPort(broker))
-		must(b, err)
-		defer f.conn.Close()
-		finished := make(chan error, 1)
-		var answered atomic.Int64
-		progress := make(chan struct{}, 1)
-		go func() {
-			finished <- f.answers(func() {
-				if n := answered.Add(1); n == int64(b.N) {
-					f.conn.Close()
-				} else if n%64 == 0 {
-					select {
-					case progress <- struct{}{}:
-					default:
-					}
-				}
-			}, func([]byte) {})
-		}()
+		p := newPublisher(b, 512, danubetest.Start(b, danubetest.History(0)))
 		b.ResetTimer()
-		for i := range int64(b.N) {
-			for i-answered.Load() >= 512 { // enough is under way: the server sees all of it, and some has to be answered
-				must(b, f.out.Flush())
-				<-progress
-			}
-			must(b, f.call(sendPath, message))
-		}
-		must(b, f.out.Flush())
-		<-finished
-		if n := answered.Load(); n != int64(b.N) {
-			b.Fatalf("%d of %d publishes were answered", n, b.N)
-		}
+		p.publish(b, b.N)
 		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
 	})
 	b.Run("grpc-go", func(b *testing.B) {
@@ -67,6 +37,61 @@ func BenchmarkBrokerPublish(b *testing.B) {
 		publish(b, broker.URL(), b.N)
 		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
 	})
+}
+
+// A publisher keeps publishes of one producer in flight, as fast as the wire allows.
+type publisher struct {
+	framer   *framer
+	message  []byte
+	inFlight int64
+	sent     int64
+	answered atomic.Int64
+	progress chan struct{} // holds a token when answers have come
+	failed   chan error
+}
+
+func newPublisher(b *testing.B, inFlight int, broker *danubetest.Broker) *publisher {
+	b.Helper()
+	message := encodedMessage(b, broker)
+	f, err := dialFramer(hostPort(broker))
+	must(b, err)
+	p := &publisher{framer: f, message: message, inFlight: int64(inFlight), progress: make(chan struct{}, 1), failed: make(chan error, 1)}
+	go func() {
+		p.failed <- f.answers(func() {
+			p.answered.Add(1)
+			select {
+			case p.progress <- struct{}{}:
+			default:
+			}
+		}, func([]byte) {})
+	}()
+	b.Cleanup(func() { f.conn.Close() })
+	return p
+}
+
+// publish sends n messages and waits until all are answered.
+func (p *publisher) publish(b *testing.B, n int) time.Duration {
+	b.Helper()
+	start := time.Now()
+	for range n {
+		p.await(b, p.inFlight-1)
+		must(b, p.framer.call(sendPath, p.message))
+		p.sent++
+	}
+	p.await(b, 0)
+	return time.Since(start)
+}
+
+// await returns when at most so many publishes are unanswered; the server sees all of them before anybody waits.
+func (p *publisher) await(b *testing.B, atMost int64) {
+	for p.sent-p.answered.Load() > atMost {
+		must(b, p.framer.out.Flush())
+		select {
+		case <-p.progress:
+		case err := <-p.failed:
+			b.Fatal(err)
+		}
+	}
 }
 
 // BenchmarkBrokerConsume reads and acknowledges a backlog as fast as the wire allows.

@@ -19,10 +19,10 @@ import (
 // in memory. With few in flight the disk is the limit, with many it is the processor. The three take turns, because neither disk nor
 // machine is equally fast all the time.
 func BenchmarkDurable(b *testing.B) {
-	for _, inFlight := range []int{1, 16, 64, 256} {
+	for _, inFlight := range []int{1, 16, 64, 256, 1024} {
 		b.Run(fmt.Sprintf("in-flight=%d", inFlight), func(b *testing.B) {
-			durable := newPublisher(b, inFlight, danubetest.DataDir(b.TempDir()))
-			memory := newPublisher(b, inFlight)
+			durable := newPublisher(b, inFlight, danubetest.Start(b, danubetest.DataDir(b.TempDir()), danubetest.History(0)))
+			memory := newPublisher(b, inFlight, danubetest.Start(b, danubetest.History(0)))
 			disk, err := os.Create(filepath.Join(b.TempDir(), "raw"))
 			must(b, err)
 			defer disk.Close()
@@ -55,44 +55,6 @@ func rawSyncs(b *testing.B, f *os.File, n, atOnce int) time.Duration {
 		must(b, err)
 		must(b, f.Sync())
 	}
-	return time.Since(start)
-}
-
-// A publisher keeps some publishes of one producer in flight.
-type publisher struct {
-	producer *danube.Producer
-	inFlight int
-}
-
-func newPublisher(b *testing.B, inFlight int, opts ...danubetest.Option) *publisher {
-	b.Helper()
-	broker := danubetest.Start(b, append(opts, danubetest.History(0))...)
-	client, err := danube.New(broker.URL())
-	must(b, err)
-	b.Cleanup(func() { client.Close() })
-	p, err := client.NewProducer(danube.ProducerSettings{Topic: topic, Name: "p", Reliable: true, InFlight: inFlight})
-	must(b, err)
-	must(b, p.Register(b.Context()))
-	return &publisher{producer: p, inFlight: inFlight}
-}
-
-func (p *publisher) publish(b *testing.B, n int) time.Duration {
-	value := make([]byte, payload)
-	var left atomic.Int64
-	left.Store(int64(n))
-	var senders sync.WaitGroup
-	start := time.Now()
-	for range p.inFlight {
-		senders.Go(func() {
-			for left.Add(-1) >= 0 {
-				if err := p.producer.Send(b.Context(), danube.Message{Payload: value}); err != nil {
-					b.Error(err)
-					return
-				}
-			}
-		})
-	}
-	senders.Wait()
 	return time.Since(start)
 }
 
