@@ -69,6 +69,7 @@ func New(opts ...Option) (b *Broker, err error) {
 	b.deadLetters.publish = b.publishDeadLetter
 	b.metadata.forget()
 	b.dice.source = s.random("calls")
+	b.schemas.clear()
 	b.forget()
 	if s.dataDir == "" {
 		return b, nil
@@ -79,11 +80,10 @@ func New(opts ...Option) (b *Broker, err error) {
 	return b, nil
 }
 
-// forget makes the broker empty; the caller holds mu or is New.
+// forget makes the broker empty but for its schemas; the caller holds mu or is New.
 func (b *Broker) forget() {
 	b.topics = make(map[string]*topic)
 	b.namespaces = map[string]bool{"default": true, "system": true}
-	b.budget.release(b.schemas.clear())
 }
 
 // closeTimeout is how long Close lets running calls end by themselves.

@@ -118,7 +118,7 @@ func (d *dataDir) touch(t *topic) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.closed {
+	if d.closed || t.discarded {
 		return
 	}
 	t.dirty = true
@@ -133,7 +133,7 @@ func (d *dataDir) arm() {
 	}
 }
 
-// discard says that topics are gone for good.
+// discard says that topics are gone for good, and perhaps namespaces and schemas.
 func (d *dataDir) discard(topics ...*topic) {
 	if d == nil {
 		return
@@ -142,6 +142,7 @@ func (d *dataDir) discard(topics ...*topic) {
 	defer d.mu.Unlock()
 	d.gone = append(d.gone, topics...)
 	for _, t := range topics {
+		t.discarded = true
 		delete(d.dirty, t)
 	}
 	d.arm()
@@ -167,7 +168,8 @@ func (d *dataDir) flush() error {
 	}
 	d.mu.Unlock()
 
-	changes := []stateChange{{key: namespacesKey, value: d.namespaceRecord()}}
+	schemas := d.broker.schemas.take()
+	changes := append([]stateChange{{key: namespacesKey, value: d.namespaceRecord()}}, schemas...)
 	for _, t := range gone {
 		changes = append(changes, stateChange{key: topicKey(t.name)})
 	}
@@ -182,6 +184,7 @@ func (d *dataDir) flush() error {
 		t.mu.Unlock()
 	}
 	if err := d.states.save(changes); err != nil {
+		d.broker.schemas.giveBack(schemas)
 		d.again(dirty, gone, err)
 		return fmt.Errorf("data directory %s cannot be written: %w", d.path, err)
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/danube-messaging/danube-connect-go/runtime/internal/seglog"
 )
 
-// DataDir makes the broker durable: topics, the messages of reliable topics, namespaces, and the positions, types and policies of
-// subscriptions are kept in the folder dir, which is made if need be. A broker that is made with the same folder goes on with them,
+// DataDir makes the broker durable: topics, the messages of reliable topics, namespaces, the schema registry with the schemas that
+// administrators gave to topics, and the positions, types and policies of subscriptions are kept in the folder dir, which is made if need be. A broker that is made with the same folder goes on with them,
 // whether the one before was closed or killed.
 //
 // A publish to a reliable topic is answered once its message is on disk; many that wait share one sync. Acknowledgements are
@@ -54,10 +54,10 @@ func Retention(maxBytes int64, maxAge time.Duration) Option {
 	}
 }
 
-// changesState says whether a call may change what the data directory holds of topics and subscriptions. Messages have their own
-// way to the disk, and positions may be written later.
+// changesState says whether a call may change what the data directory holds of topics, subscriptions and schemas. Messages have
+// their own way to the disk, and positions may be written later.
 func changesState(method string) bool {
-	for _, verb := range []string{"Create", "Delete", "Subscribe", "Unsubscribe", "Set", "Configure", "Update"} {
+	for _, verb := range []string{"Create", "Delete", "Subscribe", "Unsubscribe", "Set", "Configure", "Update", "Register"} {
 		if strings.HasPrefix(method, verb) {
 			return true
 		}

@@ -128,12 +128,14 @@ func (b *Broker) Restart(keep bool) {
 		b.mu.Lock()
 		topics := b.topics
 		b.forget()
+		b.budget.release(b.schemas.clear())
 		b.metadata.forget()
 		b.mu.Unlock()
 		for _, t := range topics {
 			t.close(errConnectionLost)
 			b.disk.discard(t)
 		}
+		b.disk.discard() // of the rest, if there was no topic
 	}
 	if keep && !b.metadata.restart(b.settings.traps.has(trapMetadataLimit)) {
 		b.log.Error("the broker does not start", "error", metadataLimitError)

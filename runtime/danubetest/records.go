@@ -33,6 +33,7 @@ type topicRecord struct {
 	Subscriptions map[string]subscriptionRecord `json:"subscriptions,omitempty"`
 	Policies      map[string][]byte             `json:"policies,omitempty"` // as in the admin API
 	Windows       map[string]int                `json:"windows,omitempty"`
+	Schema        *topicSchemaRecord            `json:"schema,omitempty"`
 }
 
 // subscriptionRecord is a subscription with its position.
@@ -47,7 +48,7 @@ func (t *topic) record() string {
 	if t.lastRecord != "" {
 		return t.lastRecord
 	}
-	r := topicRecord{ID: t.id, Reliable: t.reliable, Windows: t.windows, Policies: make(map[string][]byte)}
+	r := topicRecord{ID: t.id, Reliable: t.reliable, Windows: t.windows, Policies: make(map[string][]byte), Schema: t.schemaRecord()}
 	for name, p := range t.policies {
 		b, err := proto.MarshalOptions{Deterministic: true}.Marshal(p)
 		if err != nil {
@@ -106,6 +107,11 @@ func (d *dataDir) restore() error {
 			d.broker.namespaces[name] = true
 		}
 	}
+	size, err := d.broker.schemas.restore(d.states.live)
+	if err != nil {
+		return fmt.Errorf("data directory %s: %w", d.path, err)
+	}
+	d.broker.budget.used.Add(size) // also beyond the limit: it is there
 	var topics []*topic
 	records := make(map[*topic]topicRecord)
 	for key, value := range d.states.live {
@@ -203,6 +209,7 @@ func (d *dataDir) removeOrphans(topics []*topic) error {
 func (t *topic) restore(r topicRecord) error {
 	t.head = t.log.next()
 	maps.Copy(t.windows, r.Windows)
+	t.restoreSchema(r.Schema)
 	for name, b := range r.Policies {
 		p := &adminpb.SubscriptionFailurePolicy{}
 		if err := proto.Unmarshal(b, p); err != nil {

@@ -24,6 +24,11 @@ const (
 	schemaCopies   = 8
 )
 
+// schemaSize is what a version is charged.
+func schemaSize(definition, description string) int64 {
+	return int64(schemaCopies*len(definition) + len(description) + schemaOverhead)
+}
+
 func (a schemaRegistry) RegisterSchema(_ context.Context, req *schemapb.RegisterSchemaRequest) (*schemapb.RegisterSchemaResponse, error) {
 	failed := func(err error) error { return status.Errorf(codes.Internal, "Failed to register schema: %v", err) }
 	if req.GetSubject() == "" {
@@ -42,7 +47,7 @@ func (a schemaRegistry) RegisterSchema(_ context.Context, req *schemapb.Register
 	if known != nil {
 		return known, nil
 	}
-	size := int64(schemaCopies*len(req.GetSchemaDefinition()) + len(req.GetDescription()) + schemaOverhead)
+	size := schemaSize(string(req.GetSchemaDefinition()), req.GetDescription())
 	if !a.broker.reserve(size) {
 		return nil, status.Errorf(codes.ResourceExhausted, "Failed to register schema: the memory of this broker, %d bytes, is full",
 			a.broker.budget.limit)
@@ -152,6 +157,7 @@ func (a schemaRegistry) DeleteSchemaVersion(_ context.Context, req *schemapb.Del
 	found := a.broker.schemas.change(req.GetSubject(), func(s *subject) {
 		if v := s.version(req.GetVersion()); v != nil {
 			v.deleted, deleted = true, true
+			a.broker.schemas.keepVersion(s, v)
 		}
 	})
 	switch {
@@ -171,7 +177,11 @@ func (a schemaRegistry) SetCompatibilityMode(_ context.Context, req *schemapb.Se
 	if err != nil {
 		return nil, status.Errorf(codes.InvalidArgument, "Invalid compatibility mode: %v", err)
 	}
-	if !a.broker.schemas.change(req.GetSubject(), func(s *subject) { s.mode = mode }) {
+	found := a.broker.schemas.change(req.GetSubject(), func(s *subject) {
+		s.mode = mode
+		a.broker.schemas.keepSubject(s)
+	})
+	if !found {
 		return nil, status.Errorf(codes.Internal, "Failed to set compatibility mode: subject %s not found", req.GetSubject())
 	}
 	return &schemapb.SetCompatibilityModeResponse{

@@ -18,6 +18,9 @@ type schemas struct {
 	byName map[string]*subject
 	byID   []*subject // byID[i] has the id i+1
 	bytes  int64      // charged to the memory budget
+
+	durable bool          // changes are stored
+	unsaved []stateChange // in the order in which they happened
 }
 
 // A subject is a schema in all its versions, which share its id.
@@ -65,6 +68,7 @@ func (r *schemas) clear() int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	freed := r.bytes
+	r.dropAll()
 	r.byName, r.byID, r.bytes = make(map[string]*subject), nil, 0
 	return freed
 }
@@ -85,6 +89,7 @@ func (r *schemas) register(req *schemapb.RegisterSchemaRequest, parsed *schema.S
 	} else {
 		s = &subject{id: uint64(len(r.byID) + 1), name: req.GetSubject(), mode: schema.Backward}
 		r.byName[s.name], r.byID = s, append(r.byID, s)
+		r.keepSubject(s)
 	}
 	v := &schemaVersion{
 		number:      uint32(len(s.versions) + 1),
@@ -96,6 +101,7 @@ func (r *schemas) register(req *schemapb.RegisterSchemaRequest, parsed *schema.S
 	}
 	s.versions = append(s.versions, v)
 	r.bytes += size
+	r.keepVersion(s, v)
 	return registered(s, v, true), nil
 }
 

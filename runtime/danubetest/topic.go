@@ -41,6 +41,7 @@ type topic struct {
 
 	id         uint64 // names its place in the data directory, if there is one
 	dirty      bool   // the data directory does not have all of it yet
+	discarded  bool   // the data directory is to have nothing of it; its lock guards this
 	lastRecord string // what the data directory is to have of a closed topic
 
 	schema atomic.Pointer[topicSchema] // nil for the default; replaced with mu held

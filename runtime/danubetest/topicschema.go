@@ -55,6 +55,7 @@ func (t *topic) useSubject(name string, stored bool) error {
 	case name:
 	case "":
 		t.schema.Store(&topicSchema{subject: name, policy: current.policy, payloads: current.payloads, stored: stored})
+		t.broker.disk.touch(t)
 	default:
 		return status.Errorf(codes.FailedPrecondition, "topic %s is configured with schema subject %s, cannot use subject %s",
 			t.name, current.subject, name)
@@ -179,6 +180,7 @@ func (a schemaRegistry) ConfigureTopicSchema(_ context.Context, req *schemapb.Co
 	t.schema.Store(&topicSchema{
 		subject: req.GetSchemaSubject(), policy: req.GetValidationPolicy(), payloads: req.GetEnablePayloadValidation(), stored: true,
 	})
+	t.broker.disk.touch(t)
 	return &schemapb.ConfigureTopicSchemaResponse{
 		Success: true,
 		Message: fmt.Sprintf("Topic %s has schema subject %s", t.name, req.GetSchemaSubject()),
@@ -197,6 +199,7 @@ func (a schemaRegistry) UpdateTopicValidationPolicy(_ context.Context, req *sche
 	t.schema.Store(&topicSchema{
 		subject: subject, policy: req.GetValidationPolicy(), payloads: req.GetEnablePayloadValidation(), stored: subject != "",
 	})
+	t.broker.disk.touch(t)
 	if subject == "" {
 		return nil, status.Errorf(codes.FailedPrecondition, "Topic %s has no schema subject; configure one first", t.name)
 	}

@@ -95,6 +95,9 @@ func (s *Schema) Kind() Kind { return s.kind }
 // that are parsed alike.
 func (s *Schema) Fingerprint() string { return s.fingerprint }
 
+// Definition is the text that was parsed, empty for a kind that has none.
+func (s *Schema) Definition() string { return s.raw }
+
 // Wrapped is the definition as the registry hands it out: the registered text inside a JSON object that names the type.
 func (s *Schema) Wrapped() []byte {
 	type text struct {
