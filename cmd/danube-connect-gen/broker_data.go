@@ -18,11 +18,13 @@ type brokerData struct {
 	dir  string        // empty: in memory only
 	size byteSize      // passed messages of a topic that are kept; 0 sets no bound if age does
 	age  time.Duration // how long they are kept; 0 sets no bound if size does
+	disk byteSize      // what the messages of all topics may take; 0 for as much as there is
 }
 
 func (d *brokerData) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&d.dir, "data-dir", "", "`DIR` that keeps topics, messages and subscriptions; a publish is answered once it is on disk there")
 	cmd.Flags().Var(&d.size, "retention-size", "keep messages that all subscriptions have passed while their topic takes no more than `BYTES`, such as 500MiB; with --data-dir")
+	cmd.Flags().Var(&d.disk, "max-disk", "refuse publishes to reliable topics while their messages take `BYTES` on disk, such as 10GiB; with --data-dir")
 	cmd.Flags().DurationVar(&d.age, "retention-time", 0, "keep messages that all subscriptions have passed for `TIME`, such as 24h; with --data-dir")
 }
 
@@ -32,9 +34,16 @@ func (d *brokerData) options() ([]danubetest.Option, error) {
 		if d.size > 0 || d.age > 0 {
 			return nil, badInput("broker", errors.New("there is nothing to retain in memory"), "name a folder with --data-dir")
 		}
+		if d.disk > 0 {
+			return nil, badInput("broker", errors.New("--max-disk limits nothing while all is in memory"), "name a folder with --data-dir")
+		}
 		return nil, nil
 	}
-	return []danubetest.Option{danubetest.DataDir(d.dir), danubetest.Retention(int64(d.size), d.age)}, nil
+	options := []danubetest.Option{danubetest.DataDir(d.dir), danubetest.Retention(int64(d.size), d.age)}
+	if d.disk > 0 {
+		options = append(options, danubetest.Disk(int64(d.disk)))
+	}
+	return options, nil
 }
 
 // notice says what becomes of the messages.

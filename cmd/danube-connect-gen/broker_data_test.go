@@ -39,6 +39,7 @@ func TestBrokerTellsWhatIsWrongWithItsData(t *testing.T) {
 		"no folder":          {flags: []string{"--data-dir", file}, exit: exitEnvironment, says: "not a directory"},
 		"size in memory":     {flags: []string{"--retention-size", "1MiB"}, exit: exitBadInput, says: "name a folder with --data-dir"},
 		"time in memory":     {flags: []string{"--retention-time", "1h"}, exit: exitBadInput, says: "name a folder with --data-dir"},
+		"disk in memory":     {flags: []string{"--max-disk", "1GiB"}, exit: exitBadInput, says: "name a folder with --data-dir"},
 		"negative retention": {flags: []string{"--data-dir", t.TempDir(), "--retention-time", "-1h"}, exit: exitBadInput, says: "is negative"},
 		"no size":            {flags: []string{"--data-dir", t.TempDir(), "--retention-size", "many"}, exit: exitBadInput, says: "write bytes, or KiB"},
 	} {

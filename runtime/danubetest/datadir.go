@@ -27,6 +27,7 @@ type dataDir struct {
 	path   string
 	frozen map[string]bool // the namespaces at the end; guarded by Broker.mu
 	lock   *filelock.Lock
+	room   diskRoom
 
 	mu     sync.Mutex // a leaf in the lock order; guards what follows
 	nextID uint64
@@ -69,7 +70,8 @@ func lockDataDir(b *Broker, path string) (*dataDir, error) {
 		return nil, fmt.Errorf("data directory: %w; the broker must be able to write there", err)
 	}
 	d := &dataDir{broker: b, path: path, lock: lock, nextID: 1, dirty: make(map[*topic]bool)}
-	if d.states, err = openStates(filepath.Join(path, "state")); err != nil {
+	d.room.limit = b.settings.disk
+	if d.states, err = openStates(filepath.Join(path, "state"), b.settings.files); err != nil {
 		return nil, errors.Join(fmt.Errorf("data directory %s: state: %w", path, err), lock.Release())
 	}
 	return d, nil
@@ -81,14 +83,16 @@ func (d *dataDir) topicPath(id uint64) string {
 
 // openLog opens the log of a topic, of which safe messages are known to be there.
 func (d *dataDir) openLog(name string, id, safe uint64) (*diskLog, error) {
-	log, err := seglog.Open(d.topicPath(id), seglog.Options{Locked: true, Safe: safe})
+	log, err := seglog.Open(d.topicPath(id), seglog.Options{
+		Locked: true, Safe: safe, SegmentBytes: d.room.segmentBytes(), FS: d.broker.settings.files,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("topic %s: %w", name, err)
 	}
 	if r := log.Report(); r.Cut > 0 {
 		d.broker.log.Warn("the broker was not closed, and the end of a log was torn", "topic", name, "report", r.String())
 	}
-	return newDiskLog(log, name, d.broker.log), nil
+	return newDiskLog(log, name, d.broker.log, &d.room), nil
 }
 
 // adopt gives a new topic its place on disk. Broker.mu is held.
@@ -173,13 +177,13 @@ func (d *dataDir) flush() error {
 	for _, t := range gone {
 		changes = append(changes, stateChange{key: topicKey(t.name)})
 	}
-	passed := make(map[*topic]uint64)
+	passed, scarce := make(map[*topic]uint64), d.room.scarce.Load()
 	for t := range dirty {
 		t.mu.Lock()
 		t.dirty = false
 		changes = append(changes, stateChange{key: topicKey(t.name), value: t.record()})
 		if !t.closed {
-			passed[t] = t.passed()
+			passed[t] = t.passedOnDisk(scarce && t.reliable)
 		}
 		t.mu.Unlock()
 	}
@@ -189,7 +193,10 @@ func (d *dataDir) flush() error {
 		return fmt.Errorf("data directory %s cannot be written: %w", d.path, err)
 	}
 	d.failing = false
-	d.clean(passed, gone)
+	if scarce {
+		d.passedAll(passed)
+	}
+	d.clean(passed, gone, scarce)
 	return nil
 }
 
@@ -211,12 +218,15 @@ func (d *dataDir) again(dirty map[*topic]bool, gone []*topic, err error) {
 }
 
 // clean frees what no position needs any more, now that the positions are durable.
-func (d *dataDir) clean(passed map[*topic]uint64, gone []*topic) {
+func (d *dataDir) clean(passed map[*topic]uint64, gone []*topic, scarce bool) {
 	for t, offset := range passed {
 		if log, ok := t.log.(*diskLog); ok {
-			if err := log.log.Trim(offset, d.broker.settings.keep); err != nil && !errors.Is(err, seglog.ErrClosed) {
+			if err := log.free(offset, scarce, d.broker.settings.keep); err != nil && !errors.Is(err, seglog.ErrClosed) {
 				d.broker.log.Warn("old messages could not be removed, will try again", "topic", t.name, "error", err)
 			}
+			t.mu.Lock()
+			log.charge()
+			t.mu.Unlock()
 		}
 	}
 	for _, t := range gone {
@@ -224,6 +234,7 @@ func (d *dataDir) clean(passed map[*topic]uint64, gone []*topic) {
 			d.broker.log.Warn("messages of a deleted topic could not be removed, the next start will do it", "topic", t.name, "error", err)
 		}
 	}
+	d.room.enough()
 }
 
 // remove removes the messages of a deleted topic.
@@ -234,6 +245,7 @@ func (d *dataDir) remove(t *topic) error {
 	}
 	t.mu.Lock()
 	err := log.close()
+	log.uncharge()
 	t.mu.Unlock()
 	return errors.Join(err, os.RemoveAll(d.topicPath(t.id)))
 }

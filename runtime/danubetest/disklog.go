@@ -24,10 +24,17 @@ type diskLog struct {
 	readers [4]*seglog.Reader
 	turn    int // which reader is replaced next
 	damaged bool
+	room    *diskRoom // nil without a limit
+	charged int64     // bytes of it
 }
 
-func newDiskLog(log *seglog.Log, topic string, logger *slog.Logger) *diskLog {
-	return &diskLog{log: log, logger: logger, topic: topic, start: log.Next(), trimmed: log.First()}
+func newDiskLog(log *seglog.Log, topic string, logger *slog.Logger, room *diskRoom) *diskLog {
+	l := &diskLog{log: log, logger: logger, topic: topic, start: log.Next(), trimmed: log.First()}
+	if room.limit > 0 {
+		l.room = room
+		l.charge()
+	}
+	return l
 }
 
 func (l *diskLog) first() uint64 { return max(l.trimmed, l.log.First()) }
@@ -43,6 +50,7 @@ func (l *diskLog) append(msg *danubepb.StreamMessage, size int64) (uint64, commi
 	if err != nil {
 		return 0, nil, err
 	}
+	l.took(len(record), size)
 	// A failure since the last call has given offsets back.
 	l.dropped += l.dropFrom(t.Offset())
 	if l.recent.len() == 0 {
@@ -55,6 +63,7 @@ func (l *diskLog) append(msg *danubepb.StreamMessage, size int64) (uint64, commi
 func (l *diskLog) forget() int64 {
 	freed := l.dropped + l.dropFrom(l.log.Next())
 	l.dropped = 0
+	l.charge()
 	return freed
 }
 

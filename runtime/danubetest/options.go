@@ -32,6 +32,8 @@ type settings struct {
 	gate       *gate // nil: everybody may do everything, in plain text
 	dataDir    string
 	keep       seglog.Keep
+	disk       int64     // 0: as much as there is
+	files      seglog.FS // nil: the operating system's
 }
 
 func defaults() settings {

@@ -25,8 +25,8 @@ const (
 	stateSlack = 2 * stateSegment
 )
 
-func openStates(dir string) (*states, error) {
-	log, err := seglog.Open(dir, seglog.Options{SegmentBytes: stateSegment, Locked: true})
+func openStates(dir string, files seglog.FS) (*states, error) {
+	log, err := seglog.Open(dir, seglog.Options{SegmentBytes: stateSegment, Locked: true, FS: files})
 	if err != nil {
 		return nil, err
 	}

@@ -71,10 +71,8 @@ var errTopicClosed = errors.New("topic is draining or closed")
 // publish stores m, which belongs to the topic from then on, and hands it out.
 func (t *topic) publish(ctx context.Context, m *danubepb.StreamMessage) error {
 	size := int64(proto.Size(m)) + messageOverhead
-	if !t.broker.reserve(size) {
-		return status.Errorf(codes.ResourceExhausted,
-			"backlog is full: unread messages take the %d bytes that this broker may use; acknowledge messages or give it more memory",
-			t.broker.budget.limit)
+	if err := t.reserve(size); err != nil {
+		return err
 	}
 	life := t.lives.life()
 	offset, commit, err := t.store(m, size)
@@ -82,12 +80,13 @@ func (t *topic) publish(ctx context.Context, m *danubepb.StreamMessage) error {
 		defer t.answered()
 	}
 	if err != nil {
-		t.broker.budget.release(size)
+		t.release(size)
 		return errPublish(err)
 	}
 	if err := commit(); err != nil {
 		t.mu.Lock()
 		t.broker.budget.release(t.log.forget())
+		t.broker.disk.seekRoom(t, err)
 		t.mu.Unlock()
 		return errPublish(err)
 	}
@@ -155,7 +154,7 @@ func errPublish(err error) error {
 	code := codes.PermissionDenied
 	switch {
 	case errors.Is(err, syscall.ENOSPC):
-		code = codes.ResourceExhausted
+		return status.Errorf(codes.ResourceExhausted, "Unable to publish the message: %v; make room on that disk, or acknowledge messages", err)
 	case !errors.Is(err, errTopicClosed):
 		code = codes.Unavailable
 	}

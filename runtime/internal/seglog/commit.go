@@ -53,12 +53,14 @@ func (l *Log) bring(b *batch) {
 		return
 	}
 	l.pending = nil
+	l.writing = int64(len(b.buf))
 	end := l.next
 	l.mu.Unlock()
 
 	err := l.write(b, end)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.writing = 0
 	if err != nil {
 		l.drop(b, err)
 		return
@@ -147,12 +149,8 @@ func (l *Log) fail(err error) {
 
 // prepare makes the active segment ready for n bytes from offset base on.
 func (l *Log) prepare(base uint64, n int64) error {
-	if l.marked {
-		// The mark must be gone for good before the log is longer than it says.
-		if err := errors.Join(l.opts.FS.Remove(l.path(closedName)), l.opts.FS.SyncDir(l.dir)); err != nil {
-			return err
-		}
-		l.marked = false
+	if err := l.unmark(); err != nil {
+		return err
 	}
 	h := header{base: base, created: time.Now()}
 	if len(l.segments) > 0 {
@@ -163,6 +161,18 @@ func (l *Log) prepare(base uint64, n int64) error {
 		h.prevBase, h.prevSize = last.base, last.size
 	}
 	return l.roll(h)
+}
+
+// unmark removes the mark of a closed log, which must be gone for good before the log is longer than it says.
+func (l *Log) unmark() error {
+	if !l.marked {
+		return nil
+	}
+	if err := errors.Join(l.opts.FS.Remove(l.path(closedName)), l.opts.FS.SyncDir(l.dir)); err != nil {
+		return err
+	}
+	l.marked = false
+	return nil
 }
 
 // openActive opens the last segment for writing if it is not.
