@@ -86,6 +86,9 @@ func (s *settings) consistent() error {
 	if s.gate != nil && s.advertised != "" && !strings.HasPrefix(s.advertised, "https://") {
 		return fmt.Errorf("advertised URL %q would lead clients to plain text and the port has TLS; write it with https://", s.advertised)
 	}
+	if s.disk > 0 && s.traps.has(trapOffsetsRestart) {
+		return errors.New("disk is limited, and under the trap offsets-restart the broker keeps what the real one does; leave out one of them")
+	}
 	if s.disk > 0 && s.dataDir == "" {
 		return errors.New("disk is limited and nothing is kept on disk; name a data directory")
 	}

@@ -17,7 +17,7 @@ import (
 //
 //	lock          held while the broker lives
 //	state/        a log of what is known of topics and their subscriptions, see topicRecord
-//	topics/ID/    a log of the messages of one reliable topic
+//	topics/ID/    a log of the messages of one reliable topic; under the trap offsets-restart see livesRecord
 //
 // A message is durable before its publish is answered. What else changes is durable before its call is answered, but for the
 // positions of subscriptions: they are written a moment later, so that after a crash the newest acknowledgements are unknown and
@@ -34,6 +34,7 @@ type dataDir struct {
 	dirty  map[*topic]bool
 	gone   []*topic
 	timer  *time.Timer // runs while something is dirty
+	beat   *time.Timer // under the trap metadata-limit
 	closed bool
 
 	flushing sync.Mutex // one flush at a time; taken before every other lock
@@ -81,18 +82,25 @@ func (d *dataDir) topicPath(id uint64) string {
 	return filepath.Join(d.path, "topics", strconv.FormatUint(id, 10))
 }
 
-// openLog opens the log of a topic, of which safe messages are known to be there.
-func (d *dataDir) openLog(name string, id, safe uint64) (*diskLog, error) {
-	log, err := seglog.Open(d.topicPath(id), seglog.Options{
-		Locked: true, Safe: safe, SegmentBytes: d.room.segmentBytes(), FS: d.broker.settings.files,
+// openLog opens the log of a topic of which r is known.
+func (d *dataDir) openLog(t *topic, r topicRecord) error {
+	log, err := seglog.Open(d.topicPath(t.id), seglog.Options{
+		Locked: true, Safe: r.Published, SegmentBytes: d.room.segmentBytes(), FS: d.broker.settings.files,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("topic %s: %w", name, err)
+		return fmt.Errorf("topic %s: %w", t.name, err)
 	}
 	if r := log.Report(); r.Cut > 0 {
-		d.broker.log.Warn("the broker was not closed, and the end of a log was torn", "topic", name, "report", r.String())
+		d.broker.log.Warn("the broker was not closed, and the end of a log was torn", "topic", t.name, "report", r.String())
 	}
-	return newDiskLog(log, name, d.broker.log, &d.room), nil
+	if t.lives == nil {
+		t.log = newDiskLog(log, t.name, d.broker.log, &d.room)
+		return nil
+	}
+	if err := t.lives.open(log, r.Lives); err != nil {
+		return errors.Join(fmt.Errorf("topic %s: %w", t.name, err), t.closeFiles())
+	}
+	return nil
 }
 
 // adopt gives a new topic its place on disk. Broker.mu is held.
@@ -105,11 +113,9 @@ func (d *dataDir) adopt(t *topic) error {
 	d.nextID++
 	d.mu.Unlock()
 	if t.reliable {
-		log, err := d.openLog(t.name, t.id, 0)
-		if err != nil {
+		if err := d.openLog(t, topicRecord{}); err != nil {
 			return err
 		}
-		t.log = log
 	}
 	d.touch(t)
 	return nil
@@ -174,6 +180,7 @@ func (d *dataDir) flush() error {
 
 	schemas := d.broker.schemas.take()
 	changes := append([]stateChange{{key: namespacesKey, value: d.namespaceRecord()}}, schemas...)
+	changes = append(changes, d.imitation()...)
 	for _, t := range gone {
 		changes = append(changes, stateChange{key: topicKey(t.name)})
 	}
@@ -239,27 +246,39 @@ func (d *dataDir) clean(passed map[*topic]uint64, gone []*topic, scarce bool) {
 
 // remove removes the messages of a deleted topic.
 func (d *dataDir) remove(t *topic) error {
-	log, ok := t.log.(*diskLog)
-	if !ok {
+	if !t.reliable {
 		return nil
 	}
 	t.mu.Lock()
-	err := log.close()
-	log.uncharge()
+	err := t.closeFiles()
+	if log, ok := t.log.(*diskLog); ok {
+		log.uncharge()
+	}
 	t.mu.Unlock()
 	return errors.Join(err, os.RemoveAll(d.topicPath(t.id)))
 }
 
+// end makes flush do nothing any more.
+func (d *dataDir) end() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = true
+	for _, timer := range []*time.Timer{d.timer, d.beat} {
+		if timer != nil {
+			timer.Stop()
+		}
+	}
+}
+
 // abandon gives the folder back after a start that failed.
 func (d *dataDir) abandon() error {
+	d.end()
 	var errs []error
 	for _, t := range d.broker.topics {
 		for _, s := range t.subs {
 			s.dispatcher.stop()
 		}
-		if log, ok := t.log.(*diskLog); ok {
-			errs = append(errs, log.close())
-		}
+		errs = append(errs, t.closeFiles())
 	}
 	return errors.Join(append(errs, d.states.close(), d.lock.Release())...)
 }
@@ -270,20 +289,13 @@ func (d *dataDir) close(topics []*topic) error {
 		return nil
 	}
 	err := d.flush()
-	d.mu.Lock()
-	d.closed = true
-	if d.timer != nil {
-		d.timer.Stop()
-	}
-	d.mu.Unlock()
+	d.end()
 	d.flushing.Lock() // a flush that the timer has begun
 	defer d.flushing.Unlock()
 	errs := []error{err}
 	for _, t := range topics {
 		t.mu.Lock()
-		if log, ok := t.log.(*diskLog); ok {
-			errs = append(errs, log.close())
-		}
+		errs = append(errs, t.closeFiles())
 		t.mu.Unlock()
 	}
 	return errors.Join(append(errs, d.states.close(), d.lock.Release())...)

@@ -15,7 +15,8 @@ import (
 
 // Disk sets how many bytes the message files of all reliable topics together may take in the data directory; without it that is as
 // much as there is. Beyond it publishes to reliable topics are answered with RESOURCE_EXHAUSTED until subscriptions acknowledge or
-// the [Retention] ends. What [History] keeps gives way to new messages. Beside the messages the directory needs a few MiB.
+// the [Retention] ends. What [History] keeps gives way to new messages. Beside the messages the directory needs a few MiB. It does not
+// go together with the trap offsets-restart, under which the broker keeps what the real one does.
 func Disk(maxBytes int64) Option {
 	return func(s *settings) error {
 		if maxBytes < 1 {
@@ -56,7 +57,7 @@ func (t *topic) reserve(size int64) error {
 			"backlog is full: unread messages take the %d bytes that this broker may use; acknowledge messages or give it more memory",
 			b.budget.limit)
 	}
-	if !t.reliable || b.disk.reserve(size) {
+	if !t.reliable || t.lives != nil || b.disk.reserve(size) {
 		return nil
 	}
 	b.budget.release(size)
@@ -69,7 +70,7 @@ func (t *topic) reserve(size int64) error {
 // release gives back what reserve took for a message that its log did not get.
 func (t *topic) release(size int64) {
 	t.broker.budget.release(size)
-	if t.reliable {
+	if t.reliable && t.lives == nil {
 		t.broker.disk.release(size)
 	}
 }

@@ -3,10 +3,13 @@ package danubetest
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/danube-messaging/danube-connect-go/runtime/internal/seglog"
 )
 
-// lives is what the real broker's files would hold of a topic, kept in memory: what was flushed in every life of the process one
-// after the other, and the cursors that were stored. It exists under the trap offsets-restart. Its topic's lock guards it.
+// lives is what the real broker's files would hold of a topic: what was flushed in every life of the process one after the other, and
+// the cursors that were stored. All of it is in memory, and in a data directory too if there is one. It exists under the trap
+// offsets-restart. Its topic's lock guards it.
 type lives struct {
 	topic   *topic
 	number  atomic.Int64 // of the life
@@ -17,6 +20,7 @@ type lives struct {
 	cursors map[string]uint64
 	timer   *time.Timer
 	ended   bool
+	files   *seglog.Log // has the same as flushed; nil without a data directory
 }
 
 // How often and at which size the real broker writes what it has acknowledged, and how often a cursor.
@@ -30,11 +34,13 @@ const (
 const maxFlushed = 1 << 17
 
 func newLives(t *topic) *lives {
-	if !t.reliable || !t.broker.settings.traps.has(trapOffsetsRestart) || t.broker.disk != nil {
+	if !t.reliable || !t.broker.settings.traps.has(trapOffsetsRestart) {
 		return nil
 	}
 	l := &lives{topic: t, cursors: make(map[string]uint64)}
-	l.timer = time.AfterFunc(lifeFlush, l.tick)
+	if t.broker.settings.dataDir == "" { // else the timer runs once the files are open
+		l.timer = time.AfterFunc(lifeFlush, l.tick)
+	}
 	return l
 }
 
@@ -51,7 +57,10 @@ func (l *lives) tick() {
 
 // flush writes what was published and not written yet.
 func (l *lives) flush() {
-	t := l.topic
+	if l.ended {
+		return
+	}
+	t, before, next := l.topic, len(l.flushed), l.next
 	for l.next = max(l.next, t.log.first()); l.next < t.head; l.next++ {
 		m := t.log.read(l.next)
 		if !t.broker.budget.reserve(m.size) {
@@ -59,8 +68,13 @@ func (l *lives) flush() {
 		}
 		l.flushed = append(l.flushed, m)
 	}
+	if err := l.write(l.flushed[before:]); err != nil {
+		l.undo(before, next, err)
+		return
+	}
 	if extra := len(l.flushed) - maxFlushed; extra > 0 {
 		l.drop(extra)
+		l.forgetFiles()
 	}
 }
 
@@ -78,6 +92,7 @@ func (l *lives) published() {
 	if l == nil {
 		return
 	}
+	l.save()
 	var size int64
 	if l.next < l.topic.head {
 		size = int64(l.topic.head-l.next) * l.topic.log.read(l.topic.head-1).size
@@ -117,6 +132,7 @@ func (l *lives) restart() {
 	t.log, t.head = &memoryLog{}, 0
 	l.next, l.from, l.born = 0, l.born, len(l.flushed)
 	l.number.Add(1)
+	t.broker.disk.touch(t)
 	l.timer.Reset(lifeFlush)
 }
 
@@ -126,7 +142,9 @@ func (l *lives) close() {
 		return
 	}
 	l.ended = true
-	l.timer.Stop()
+	if l.timer != nil {
+		l.timer.Stop()
+	}
 	l.drop(len(l.flushed))
 }
 
@@ -147,6 +165,7 @@ func (m *imitator) storeCursor() {
 	}
 	l.cursors[m.sub.name] = at
 	l.topic.broker.metadata.add(entriesOfCursor)
+	l.topic.broker.disk.touch(l.topic)
 	m.stored = time.Now()
 }
 

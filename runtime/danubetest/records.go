@@ -2,6 +2,7 @@ package danubetest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -34,6 +36,7 @@ type topicRecord struct {
 	Policies      map[string][]byte             `json:"policies,omitempty"` // as in the admin API
 	Windows       map[string]int                `json:"windows,omitempty"`
 	Schema        *topicSchemaRecord            `json:"schema,omitempty"`
+	Lives         *livesRecord                  `json:"lives,omitempty"` // instead of subscriptions
 }
 
 // subscriptionRecord is a subscription with its position.
@@ -56,7 +59,10 @@ func (t *topic) record() string {
 		}
 		r.Policies[name] = b
 	}
-	if t.reliable {
+	switch {
+	case t.lives != nil:
+		r.Published, r.Lives = t.lives.files.Next(), t.lives.record()
+	case t.reliable:
 		r.Published = t.head
 		r.Subscriptions = make(map[string]subscriptionRecord)
 		for name, s := range t.subs {
@@ -101,6 +107,9 @@ func (d *dataDir) freeze(namespaces map[string]bool) {
 
 // restore makes the topics that the data directory knows. The broker is not served yet.
 func (d *dataDir) restore() error {
+	if err := errors.Join(d.agree(), d.startMetadata()); err != nil {
+		return err
+	}
 	if names := d.states.live[namespacesKey]; names != "" {
 		clear(d.broker.namespaces)
 		for _, name := range strings.Split(names, "\n") {
@@ -124,7 +133,7 @@ func (d *dataDir) restore() error {
 			return fmt.Errorf("data directory %s: what is stored of topic %s cannot be understood: %w", d.path, name, err)
 		}
 		t := newTopic(d.broker, name, r.Reliable)
-		t.id = r.ID
+		t.id, t.readyAt = r.ID, time.Time{}
 		d.nextID = max(d.nextID, r.ID+1)
 		topics = append(topics, t)
 		records[t] = r
@@ -141,7 +150,7 @@ func (d *dataDir) restore() error {
 			return fmt.Errorf("data directory %s: topic %s: %w", d.path, t.name, err)
 		}
 	}
-	return nil
+	return d.beginLife()
 }
 
 // openLogs opens the logs of topics, some at the same time: each may have to wait for the disk.
@@ -157,19 +166,14 @@ func (d *dataDir) openLogs(topics []*topic, records map[*topic]topicRecord) erro
 		turns <- struct{}{}
 		all.Go(func() {
 			defer func() { <-turns }()
-			var log *diskLog
-			if log, errs[i] = d.openLog(t.name, t.id, records[t].Published); errs[i] == nil {
-				t.log = log
-			}
+			errs[i] = d.openLog(t, records[t])
 		})
 	}
 	all.Wait()
 	for i, err := range errs {
 		if err != nil {
 			for _, t := range topics {
-				if log, ok := t.log.(*diskLog); ok {
-					_ = log.close() // the error to tell is the first one
-				}
+				_ = t.closeFiles() // the error to tell is the first one
 			}
 			return errs[i]
 		}

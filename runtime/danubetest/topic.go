@@ -310,6 +310,7 @@ func (t *topic) close(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.broker.disk != nil && !t.closed {
+		t.lives.save()
 		t.broker.disk.touch(t)
 		t.lastRecord = t.record()
 	}
