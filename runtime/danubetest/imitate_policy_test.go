@@ -48,11 +48,15 @@ func (c *client) storePolicy(p danubetest.FailurePolicy) error {
 	if p.Fixed {
 		backoff = adminpb.SubscriptionBackoffStrategy_Fixed
 	}
+	poison := adminpb.SubscriptionPoisonPolicy_Block
+	if p.Poison == danubetest.Drop {
+		poison = adminpb.SubscriptionPoisonPolicy_Drop
+	}
 	_, err := c.topics.SetSubscriptionFailurePolicy(c.ctx, &adminpb.SetSubscriptionFailurePolicyRequest{
 		Topic: orders, Subscription: "s", FailurePolicy: &adminpb.SubscriptionFailurePolicy{
 			MaxRedeliveryCount: p.MaxRedeliveries, AckTimeoutMs: uint64(p.AckTimeout.Milliseconds()),
 			BaseRedeliveryDelayMs: uint64(p.BaseDelay.Milliseconds()), MaxRedeliveryDelayMs: uint64(p.MaxDelay.Milliseconds()),
-			BackoffStrategy: backoff, PoisonPolicy: adminpb.SubscriptionPoisonPolicy_Block,
+			BackoffStrategy: backoff, PoisonPolicy: poison,
 		},
 	})
 	return err

@@ -43,8 +43,10 @@ func TestDB54QueueHoldsUpTheWholeTopic(t *testing.T) {
 			return err
 		}))
 		c.producer(orders, "another", reliable)
-		p.send("m060") // sets all free
+		begin := time.Now()
+		p.send("m060") // sets all free, at once
 		require.Equal(t, ok, <-ended)
+		require.Zero(t, time.Since(begin))
 		require.Equal(t, ok, c.tryHealth(r.id))
 		require.Equal(t, ok, c.askSubscribe(orders, "new", "c", shared))
 	}, danubetest.Imitate("v0.15"), danubetest.Window(1000), patientPolicy())
@@ -70,4 +72,21 @@ func TestDB54QueueIsFullAfterEightReconnects(t *testing.T) {
 		require.Equal(t, ok, p.trySend("m001"), "the read gets it, and the queue moves on")
 		require.Equal(t, ok, c.askSubscribe(orders, "s", "c", exclusive))
 	}, danubetest.Imitate("v0.15"), patientPolicy())
+}
+
+// A living dispatcher is not told of a new policy, so that takes no place in its queue.
+func TestDB54QueueHasNoPlaceForPolicies(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, c *client) {
+		p := c.producer(orders, "p", reliable)
+		r := c.consume(orders, "s", "c", exclusive)
+		p.send(numbers(0, 60)...)
+		require.Equal(t, "0-59", spans(r.came(100*time.Millisecond)))
+		require.Equal(t, ok, c.tryAck(orders, "s", 59)) // freezes it
+		require.NoError(t, c.storePolicy(quick(time.Hour, 7, 0)))
+		for i := range uint64(32) {
+			require.Equal(t, ok, c.tryAck(orders, "s", 58-i))
+		}
+		require.Equal(t, hangs, c.tryAck(orders, "s", 0))
+	}, danubetest.Imitate("v0.15"), danubetest.Window(1000), patientPolicy())
 }

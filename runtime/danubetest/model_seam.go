@@ -64,8 +64,11 @@ func (m *imitator) taken(*delivery, time.Time) {
 	m.rearm()
 }
 
-// configure is only for the traps that are off: a living dispatcher of the real broker takes nothing new.
+// configure is only for the traps that are off: a living dispatcher of the real broker takes nothing new, and is not woken either.
 func (m *imitator) configure(window int, policy FailurePolicy) {
+	if window == m.window && policy == m.policy {
+		return
+	}
 	m.window, m.policy = window, policy
 	for e := m.order.Front(); e != nil; e = e.Next() {
 		if d := e.Value.(*delivery); d.state == stateExhausted {
@@ -111,6 +114,9 @@ func (m *imitator) stop() {
 func (m *imitator) enqueue(commands ...command) {
 	m.sub.ticket = nil
 	for i, c := range commands {
+		if m.full() {
+			m.run() // what was published may have ended a read
+		}
 		if m.full() {
 			tk := &ticket{topic: m.sub.topic, commands: commands[i:], done: make(chan struct{})}
 			m.waiters.push(tk)

@@ -17,12 +17,12 @@ import (
 	"github.com/danube-messaging/danube-connect-go/runtime/danubetest"
 )
 
-// modelSeeds is how many random runs the broker is compared with the model on; DANUBETEST_SEEDS asks for more. A seed that fails is
+// modelSeeds is how many random runs a broker is compared with its model on; DANUBETEST_SEEDS asks for more. A seed that fails is
 // run again by: go test ./danubetest -run 'TestTheBrokerDoesWhatTheModelSays/seed=N$'
-func modelSeeds(t *testing.T) uint64 {
+func modelSeeds(t *testing.T, usual uint64) uint64 {
 	text := os.Getenv("DANUBETEST_SEEDS")
 	if text == "" {
-		return 200
+		return usual
 	}
 	n, err := strconv.ParseUint(text, 10, 32)
 	require.NoError(t, err, "DANUBETEST_SEEDS")
@@ -31,7 +31,7 @@ func modelSeeds(t *testing.T) uint64 {
 
 func TestTheBrokerDoesWhatTheModelSays(t *testing.T) {
 	t.Parallel()
-	for seed := range modelSeeds(t) {
+	for seed := range modelSeeds(t, 200) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			t.Parallel()
 			random := rand.New(rand.NewPCG(seed, 0))
