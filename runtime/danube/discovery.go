@@ -22,6 +22,7 @@ const proxyHeader = "x-danube-broker-url"
 // A route is where calls about one topic go.
 type route struct {
 	conn      *grpc.ClientConn
+	calls     caller
 	brokerURL string // identity of the broker inside its cluster
 	proxied   bool
 }
@@ -46,7 +47,7 @@ func (c *Client) lookup(ctx context.Context, topic string) (route, error) {
 	resp, err := pb.NewDiscoveryClient(conn).TopicLookup(ctx, &pb.TopicLookupRequest{RequestId: 1, Topic: topic})
 	switch {
 	case status.Code(err) == codes.NotFound:
-		return route{conn: conn}, nil
+		return route{conn: conn, calls: grpcCalls{conn: conn}}, nil
 	case err != nil:
 		return route{}, wrap(opLookup, topic, err)
 	}
@@ -59,7 +60,9 @@ func (c *Client) lookup(ctx context.Context, topic string) (route, error) {
 	if err != nil {
 		return route{}, err
 	}
-	return route{conn: conn, brokerURL: resp.GetBrokerUrl(), proxied: resp.GetProxy()}, nil
+	r := route{conn: conn, brokerURL: resp.GetBrokerUrl(), proxied: resp.GetProxy()}
+	r.calls = grpcCalls{conn: conn, metadata: r.context}
+	return r, nil
 }
 
 // partitions lists the partitions of topic that exist: [-1] for a plain topic, empty when there is none.

@@ -56,18 +56,3 @@ func fromWire(topic string, partition int, w *pb.StreamMessage) Message {
 	}
 }
 
-// toWire fills everything but the ids of the producer.
-func (m *Message) toWire() *pb.StreamMessage {
-	at := m.PublishTime
-	if at.IsZero() {
-		at = time.Now()
-	}
-	w := &pb.StreamMessage{Payload: m.Payload, PublishTime: uint64(at.UnixMilli()), Attributes: m.Attributes}
-	if m.Key != "" {
-		w.RoutingKey = &m.Key
-	}
-	if m.SchemaID != 0 {
-		w.SchemaId, w.SchemaVersion = &m.SchemaID, &m.SchemaVersion
-	}
-	return w
-}

@@ -7,11 +7,10 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
-	"go.uber.org/zap"
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc/codes"
-
-	pb "github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb"
 )
 
 // ProducerSettings says what a producer sends to.
@@ -24,16 +23,27 @@ type ProducerSettings struct {
 	Partitions int
 	// Reliable is the topic's dispatch strategy, which must match when it exists.
 	Reliable bool
-	// InFlight is how many publishes may overlap on one partition; 0 means 1. More than one reorders deliveries, and on the real
-	// broker it loses messages for slow readers and can end for good subscriptions that were resumed after a restart.
+	// InFlight is how many publishes may overlap on one partition; 0 means 1. Messages of one key never overlap. More than one reorders
+	// deliveries of different keys, and on the real broker it loses messages for slow readers and can end for good subscriptions that
+	// were resumed after a restart.
 	InFlight int
+	// MaxBytes bounds what all messages take that were handed over and have no outcome yet; 0 means 32 MiB.
+	MaxBytes int64
 }
 
-// A Producer sends messages to one topic. Its methods may be called concurrently.
+const (
+	defaultMaxBytes = 32 << 20
+	// messageOverhead is what a message takes beside its content.
+	messageOverhead = 512
+)
+
+// A Producer sends messages to one topic. Its methods may be called concurrently. Messages of one partition without key and messages of
+// one key are sent in the order in which they were handed over; with InFlight above 1 those without key are sent side by side.
 type Producer struct {
 	client   *Client
 	settings ProducerSettings
-	lanes    []*producerLane
+	lanes    []*lane
+	room     *semaphore.Weighted
 	next     atomic.Uint64 // round robin of messages without key
 }
 
@@ -42,30 +52,34 @@ func (c *Client) NewProducer(s ProducerSettings) (*Producer, error) {
 	if err := CheckTopic(s.Topic); err != nil {
 		return nil, err
 	}
-	if s.Partitions < 0 || s.InFlight < 0 {
-		return nil, errors.New("partitions and publishes in flight must not be negative")
+	if s.Partitions < 0 || s.InFlight < 0 || s.MaxBytes < 0 {
+		return nil, errors.New("partitions, publishes in flight and bytes must not be negative")
 	}
 	if s.Name == "" {
 		return nil, errors.New("a producer needs a name")
 	}
-	p := &Producer{client: c, settings: s}
-	lane := func(topic, name string) *producerLane {
-		return &producerLane{producer: p, topic: topic, name: name, slots: make(chan struct{}, max(s.InFlight, 1))}
+	if s.MaxBytes == 0 {
+		s.MaxBytes = defaultMaxBytes
 	}
+	p := &Producer{client: c, settings: s, room: semaphore.NewWeighted(s.MaxBytes)}
 	if s.Partitions == 0 {
-		p.lanes = []*producerLane{lane(s.Topic, s.Name)}
+		p.lanes = []*lane{p.newLane(s.Topic, s.Name)}
 	}
 	for i := range s.Partitions {
-		p.lanes = append(p.lanes, lane(PartitionName(s.Topic, i), s.Name+"-"+strconv.Itoa(i)))
+		p.lanes = append(p.lanes, p.newLane(PartitionName(s.Topic, i), s.Name+"-"+strconv.Itoa(i)))
 	}
 	return p, nil
+}
+
+func (p *Producer) newLane(topic, name string) *lane {
+	return &lane{producer: p, topic: topic, name: name, limit: max(p.settings.InFlight, 1), last: make(map[string]*sending)}
 }
 
 // Register creates the topic and its partitions where they are missing, so that consumers find them. It retries until ctx is done
 // or an error is permanent. Send does the same when needed.
 func (p *Producer) Register(ctx context.Context) error {
 	for _, l := range p.lanes {
-		if _, err := l.attached(ctx); err != nil {
+		if err := l.register(ctx); err != nil {
 			return err
 		}
 	}
@@ -89,20 +103,58 @@ func (p *Producer) Send(ctx context.Context, m Message) error {
 	return p.SendTo(ctx, p.Partition(m.Key), m)
 }
 
+// results are of capacity 1.
+var results = sync.Pool{New: func() any { return make(chan error, 1) }}
+
 // SendTo is Send with the partition, from 0, chosen by the caller.
 func (p *Producer) SendTo(ctx context.Context, partition int, m Message) error {
-	l := p.lanes[partition]
-	if n := m.Size(); n > maxMessageBytes-headRoom {
-		text := fmt.Sprintf("payload, key and attributes of %d bytes exceed the %d that the broker's transport takes", n, maxMessageBytes-headRoom)
-		return &Error{Op: opSend, Topic: l.topic, Code: codes.InvalidArgument, Text: text, Permanent: true}
+	result := results.Get().(chan error)
+	defer results.Put(result)
+	s, err := p.start(ctx, partition, m, func(err error) { result <- err })
+	if err != nil {
+		return err
 	}
 	select {
-	case l.slots <- struct{}{}:
-		defer func() { <-l.slots }()
+	case err := <-result:
+		return err
 	case <-ctx.Done():
-		return ctx.Err()
+		s.tell(ctx.Err()) // comes too late if the outcome was told meanwhile
+		return <-result
 	}
-	return l.send(ctx, m.toWire())
+}
+
+// SendAsync hands m over and returns; done is told the outcome once, as Send would return it, on a goroutine that it must not hold up.
+// The message is tried until that outcome or until [Producer.Close]: ctx bounds only the wait for room below MaxBytes. On an error
+// m was not taken and done is never called. Payload and attributes must not be changed before the outcome.
+func (p *Producer) SendAsync(ctx context.Context, partition int, m Message, done func(error)) error {
+	_, err := p.start(ctx, partition, m, done)
+	return err
+}
+
+func (p *Producer) start(ctx context.Context, partition int, m Message, done func(error)) (*sending, error) {
+	l := p.lanes[partition]
+	size := m.Size()
+	if size > maxMessageBytes-headRoom {
+		text := fmt.Sprintf("payload, key and attributes of %d bytes exceed the %d that the broker's transport takes", size, maxMessageBytes-headRoom)
+		return nil, &Error{Op: opSend, Topic: l.topic, Code: codes.InvalidArgument, Text: text, Permanent: true}
+	}
+	if m.PublishTime.IsZero() {
+		m.PublishTime = time.Now()
+	}
+	s := &sending{lane: l, message: m, finished: done, weight: min(int64(size)+messageOverhead, p.settings.MaxBytes)}
+	if err := p.room.Acquire(ctx, s.weight); err != nil {
+		return nil, err
+	}
+	l.add(s)
+	return s, nil
+}
+
+// Close ends the producer: what waits is told [ErrClosed], and may have been stored if it was under way before. What is under way
+// gets the broker's answer.
+func (p *Producer) Close() {
+	for _, l := range p.lanes {
+		l.close()
+	}
 }
 
 // Health is nil while the last call to the broker worked, else what went wrong.
@@ -113,119 +165,6 @@ func (p *Producer) Health() error {
 		}
 	}
 	return nil
-}
-
-// A producerLane is the producer of one partition.
-type producerLane struct {
-	producer *Producer
-	topic    string // with partition suffix
-	name     string
-	slots    chan struct{}
-	health   health
-	requests atomic.Uint64
-
-	mu sync.Mutex
-	at *attachment // nil until registered and after the broker forgot it
-}
-
-// An attachment is a registered producer: its id counts only on the broker that gave it.
-type attachment struct {
-	route route
-	id    uint64
-}
-
-// send publishes w, registering again as often as the broker forgets the producer.
-func (l *producerLane) send(ctx context.Context, w *pb.StreamMessage) error {
-	w.RequestId = l.requests.Add(1)
-	w.ProducerName = l.name
-	for try := 1; ; try++ {
-		at, err := l.attached(ctx)
-		if err != nil {
-			return err
-		}
-		w.MsgId = &pb.MsgID{ProducerId: at.id, TopicName: l.topic, BrokerAddr: at.route.brokerURL}
-		callCtx, cancel := context.WithTimeout(at.route.context(ctx), sendTimeout)
-		_, err = pb.NewProducerServiceClient(at.route.conn).SendMessage(callCtx, w)
-		cancel()
-		if err == nil {
-			l.health.set(nil)
-			return nil
-		}
-		if err := l.failed(ctx, opSend, try, err, at); err != nil {
-			return err
-		}
-	}
-}
-
-// attached registers the producer unless it is.
-func (l *producerLane) attached(ctx context.Context) (*attachment, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.at != nil {
-		return l.at, nil
-	}
-	for try := 1; ; try++ {
-		at, err := l.register(ctx)
-		if err == nil {
-			l.at = at
-			l.health.set(nil)
-			return at, nil
-		}
-		if err := l.retry(ctx, opCreate, try, err); err != nil {
-			return nil, err
-		}
-	}
-}
-
-func (l *producerLane) register(ctx context.Context) (*attachment, error) {
-	r, err := l.producer.client.lookup(ctx, l.topic)
-	if err != nil {
-		return nil, err
-	}
-	callCtx, cancel := context.WithTimeout(r.context(ctx), callTimeout)
-	defer cancel()
-	strategy := pb.DispatchStrategy_NonReliable
-	if l.producer.settings.Reliable {
-		strategy = pb.DispatchStrategy_Reliable
-	}
-	resp, err := pb.NewProducerServiceClient(r.conn).CreateProducer(callCtx, &pb.ProducerRequest{
-		RequestId: l.requests.Add(1), ProducerName: l.name, TopicName: l.topic, DispatchStrategy: strategy,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &attachment{route: r, id: resp.GetProducerId()}, nil
-}
-
-// failed decides what follows a failed call on at: nil means that the caller tries again, after the wait that failed has made.
-func (l *producerLane) failed(ctx context.Context, op string, try int, err error, at *attachment) error {
-	if classify(op, err) == reattach {
-		l.mu.Lock()
-		if l.at == at { // else another send has registered again already
-			l.at = nil
-		}
-		l.mu.Unlock()
-	}
-	return l.retry(ctx, op, try, err)
-}
-
-// retry waits before try number try+1; it returns an error when there must be none.
-func (l *producerLane) retry(ctx context.Context, op string, try int, err error) error {
-	var typed *Error
-	if !errors.As(err, &typed) {
-		err = wrap(op, l.topic, err)
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	l.health.set(err)
-	// "already exists" also answers those who lost a race to create the topic; the next try finds it then.
-	lostRace := errors.As(err, &typed) && typed.Code == codes.AlreadyExists && try < 3
-	if IsPermanent(err) && !lostRace {
-		return err
-	}
-	l.producer.client.log.Warn("publishing waits for the broker", zap.String("topic", l.topic), zap.Int("try", try), zap.Error(err))
-	return reconnect.Wait(ctx, try)
 }
 
 // health is the outcome of the newest call, for those who ask.
