@@ -7,16 +7,17 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-
-	pb "github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb"
-	"github.com/danube-messaging/danube-connect-go/runtime/internal/queue"
 )
 
-// ackers is how many acknowledgements of one partition are under way at once.
-const ackers = 16
+// ackLimit is how many acknowledgements of one partition are under way at once.
+const ackLimit = 64
 
 // resendTime is how long a new stream may take to repeat what is unacknowledged, which the broker does first of all.
 const resendTime = time.Second
+
+// returnTime is how long beyond its delay a message that was given back may take to come again: the broker's longest delay by default,
+// and its ticks.
+const returnTime = 65 * time.Second
 
 // An acker keeps account of what one partition's stream delivered and the broker has not yet confirmed as acknowledged.
 //
@@ -26,35 +27,55 @@ const resendTime = time.Second
 type acker struct {
 	topic        string // with partition suffix
 	subscription string
-	work         *queue.Queue[*entry]
+	memory       *memory
 	kick         func(error) // ends the stream so that the subscription attaches again
 
-	mu      sync.Mutex
-	entries map[uint64]*entry // received and not confirmed, by offset
-	top     *entry            // that of the highest offset; nil once confirmed
-	highest uint64            // the highest offset received, valid when seen
-	seen    bool
-	route   route
-	open    bool          // a stream is there to acknowledge on
-	session uint64        // counts streams
-	settle  *time.Timer   // drops what the present session has not repeated
-	stale   int           // entries of earlier sessions that have not come again
-	held    int           // entries that the caller has not acknowledged
-	pending int           // entries handed to the workers
-	idle    chan struct{} // closed when pending becomes 0; nil while nobody waits
+	mu       sync.Mutex
+	entries  map[uint64]*entry // received and not confirmed, by offset
+	top      *entry            // that of the highest offset; nil once confirmed
+	highest  uint64            // the highest offset received, valid when seen
+	seen     bool
+	route    route
+	open     bool          // a stream is there to acknowledge on
+	session  uint64        // counts streams
+	life     int           // counts new lives of the broker
+	settle   *time.Timer   // drops what the present session has not repeated
+	stale    int           // entries of earlier sessions that have not come again
+	held     int           // entries that the caller has not acknowledged
+	overflow bool          // what comes is dropped until the stream is opened again
+	ready    entryQueue    // to be acknowledged, waiting for a place under way
+	inFlight int           // calls under way
+	pending  int           // entries that are ready, under way, or wait to be tried again
+	idle     chan struct{} // closed when pending becomes 0; nil while nobody waits
 
 	received, confirmed, repeated uint64
+	hanging                       int       // calls in a row that met their deadline
+	lastDelivery                  time.Time // of a message, repeated or not
 }
 
 // An entry is one message on its way from delivery to confirmation.
 type entry struct {
+	call
+	buffer  *buffer // while a call is under way
 	acker   *acker
 	id      identity
+	size    int64     // what the caller holds
 	session uint64    // the last stream that delivered it
+	sent    uint64    // the stream on which its call went out
 	since   time.Time // when the caller got it
+	nack    *nack     // the caller gave it back
 	acked   bool      // the caller is done with it
-	pending bool      // with the workers
+	pending bool      // ready, under way, or waiting to be tried again
 	dead    bool      // given up: another message has its place, or the broker forgot it
+	tries   int       // failed calls
+	next    *entry    // in an entryQueue
+}
+
+// A nack says how a message was given back.
+type nack struct {
+	delay     time.Duration
+	reason    string
+	confirmed bool // the broker knows
 }
 
 // An identity tells two messages apart: an offset alone comes again after a broker restart and is always 0 on non-reliable topics.
@@ -69,22 +90,15 @@ func identify(m *Message) identity {
 	return identity{offset: m.Offset, published: m.PublishTime.UnixMilli(), producer: m.Producer, request: m.requestID}
 }
 
-func newAcker(topic, subscription string, kick func(error)) *acker {
-	return &acker{
-		topic: topic, subscription: subscription, kick: kick,
-		work: queue.New[*entry](), entries: make(map[uint64]*entry),
-	}
-}
-
 // opened begins a session; a new life of the broker forgets all that is under way, because nothing of it will come again as it was.
 // What has not come again after resendTime never will: the broker has counted it as acknowledged, though its answer was lost.
 func (a *acker) opened(r route, newLife bool) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
+	defer a.release()
 	session := a.session
 	a.settle = time.AfterFunc(resendTime, func() {
 		a.mu.Lock()
-		defer a.mu.Unlock()
+		defer a.release()
 		if a.session == session {
 			a.dropStale()
 		}
@@ -94,6 +108,7 @@ func (a *acker) opened(r route, newLife bool) {
 			a.drop(e)
 		}
 		a.seen, a.top = false, nil
+		a.life++
 	}
 	a.route, a.open = r, true
 }
@@ -101,30 +116,37 @@ func (a *acker) opened(r route, newLife bool) {
 // closed ends a session: whatever is not confirmed has to come again.
 func (a *acker) closed() {
 	a.mu.Lock()
-	defer a.mu.Unlock()
+	defer a.release()
 	a.settle.Stop()
 	a.open = false
 	a.session++
 	a.stale = len(a.entries)
+	a.memory.overflows(&a.overflow, false)
 }
 
-// receive takes account of a delivered message. It returns nil when the caller has it already or is done with it.
-func (a *acker) receive(m *Message) *entry {
+// receive takes account of a delivered message. It returns nil when the caller has it already or is done with it, and life, the number of
+// lives that the broker has begun.
+func (a *acker) receive(m *Message) (e *entry, life int) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
+	defer a.release()
 	a.received++
+	a.lastDelivery = time.Now()
 	id := identify(m)
 	if e := a.entries[id.offset]; e != nil {
 		if e.id == id {
-			a.repeat(e)
-			return nil
+			return a.repeat(e), a.life
 		}
 		a.drop(e)
 	}
 	if a.stale > 0 && id.offset > a.highest {
 		a.dropStale() // the broker repeats before it goes on
 	}
-	e := &entry{acker: a, id: id, session: a.session, since: time.Now()}
+	size := int64(m.Size()) + messageOverhead
+	if a.overflow || !a.memory.take(size, a.held == 0) {
+		a.spill()
+		return nil, a.life
+	}
+	e = &entry{acker: a, id: id, size: size, session: a.session, since: a.lastDelivery}
 	a.entries[id.offset] = e
 	a.held++
 	if !a.seen || id.offset > a.highest {
@@ -132,17 +154,34 @@ func (a *acker) receive(m *Message) *entry {
 		a.top, a.highest, a.seen = e, id.offset, true
 		a.schedule(former)
 	}
-	return e
+	return e, a.life
 }
 
-// repeat notes that e came again; an acknowledgement that an earlier session could not get through may go now.
-func (a *acker) repeat(e *entry) {
-	a.repeated++
+// repeat notes that e came again; an acknowledgement that an earlier session could not get through may go now. It returns e when the
+// caller gave it back and now gets it again.
+func (a *acker) repeat(e *entry) *entry {
 	if e.session != a.session {
 		e.session = a.session
 		a.stale--
 	}
+	if e.nack != nil && e.nack.confirmed {
+		e.nack, e.since = nil, a.lastDelivery
+		a.held++
+		a.memory.take(e.size, true)
+		return e
+	}
+	a.repeated++
 	a.schedule(e)
+	return nil
+}
+
+// spill drops a message for which there is no room and all that come after it, so that order is kept; they are not acknowledged, so the
+// broker repeats them on the next stream. A message above all entries is unacknowledged now, so the highest of them may go.
+func (a *acker) spill() {
+	a.memory.overflows(&a.overflow, true)
+	former := a.top
+	a.top = nil
+	a.schedule(former)
 }
 
 // dropStale gives up entries of earlier sessions that the present one has not repeated and will not.
@@ -160,8 +199,8 @@ func (a *acker) dropStale() {
 func (a *acker) drop(e *entry) {
 	e.dead = true
 	delete(a.entries, e.id.offset)
-	if !e.acked {
-		a.held--
+	if !e.acked && e.nack == nil {
+		a.letGo(e)
 	}
 	if e.session != a.session && a.stale > 0 {
 		a.stale--
@@ -171,98 +210,157 @@ func (a *acker) drop(e *entry) {
 	}
 }
 
+// letGo notes that the caller no longer holds e.
+func (a *acker) letGo(e *entry) {
+	a.held--
+	a.memory.give(e.size)
+}
+
 // ack says that the caller is done with e.
 func (a *acker) ack(e *entry) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	if e.dead || e.acked {
+	defer a.release()
+	if e.dead || e.acked || e.nack != nil {
 		return
 	}
 	e.acked = true
-	a.held--
+	a.letGo(e)
 	a.schedule(e)
 }
 
-// schedule hands e to the workers if it may be acknowledged now.
-func (a *acker) schedule(e *entry) {
-	if e == nil || e.dead || !e.acked || e.pending || !a.open || e.session != a.session {
+// giveBack says that the caller wants e again later. Until then it counts as unacknowledged.
+func (a *acker) giveBack(e *entry, n *nack) {
+	a.mu.Lock()
+	defer a.release()
+	if e.dead || e.acked || e.nack != nil {
 		return
 	}
-	if e == a.top && len(a.entries) > 1 {
+	e.nack = n
+	a.letGo(e)
+	a.schedule(e)
+}
+
+// schedule makes e ready if the broker may be told of it now.
+func (a *acker) schedule(e *entry) {
+	if e == nil || e.dead || e.pending || !a.open || e.session != a.session {
+		return
+	}
+	if !e.acked && (e.nack == nil || e.nack.confirmed) {
+		return
+	}
+	if e.acked && e == a.top && len(a.entries) > 1 {
 		return // the highest goes last
 	}
 	e.pending = true
 	a.pending++
-	a.work.Push(e)
+	a.ready.push(e)
 }
 
-// run acknowledges until ctx is done.
-func (a *acker) run(ctx context.Context) {
-	for {
-		e, err := a.work.Pop(ctx)
-		if err != nil || ctx.Err() != nil {
-			return
-		}
-		a.send(ctx, e)
-	}
-}
-
-// send acknowledges e until the broker confirms it or e's session is over.
-func (a *acker) send(ctx context.Context, e *entry) {
-	for try := 1; ; try++ {
-		a.mu.Lock()
-		r, session := a.route, a.session
-		over := e.dead || !a.open || e.session != session
-		if over || ctx.Err() != nil {
-			a.finish(e, false)
-			a.mu.Unlock()
-			return
-		}
-		a.mu.Unlock()
-
-		err := a.call(ctx, r, e)
-		if err == nil {
-			a.mu.Lock()
-			a.finish(e, session == a.session) // an OK that came after the stream was lost may have met a message waiting for its re-send
-			a.mu.Unlock()
-			return
-		}
-		// A broken connection ends the stream as well; reopening it for every lost answer would cost deliveries.
-		if classify(opAck, err) == reattach && status.Code(err) != codes.Unavailable {
-			a.kick(wrap(opAck, a.topic, err))
-		}
-		if reconnect.Wait(ctx, try) != nil {
-			continue // the next turn ends it
-		}
-	}
-}
-
-func (a *acker) call(ctx context.Context, r route, e *entry) error {
-	ctx, cancel := context.WithTimeout(r.context(ctx), callTimeout)
-	defer cancel()
-	_, err := pb.NewConsumerServiceClient(r.conn).Ack(ctx, &pb.AckRequest{
-		RequestId:        e.id.request,
-		MsgId:            &pb.MsgID{TopicName: a.topic, BrokerAddr: r.brokerURL, TopicOffset: e.id.offset},
-		SubscriptionName: a.subscription,
-	})
-	return err
-}
-
-// finish takes e back from the workers; confirmed removes it for good.
+// finish notes that nothing is under way for e any more; confirmed removes it for good.
 func (a *acker) finish(e *entry, confirmed bool) {
-	e.pending = false
+	e.pending, e.tries = false, 0
 	a.pending--
-	if confirmed && !e.dead {
+	switch {
+	case confirmed && e.acked && !e.dead:
 		a.confirmed++
 		a.drop(e)
 		a.schedule(a.top)
-	} else {
+	case confirmed && e.nack != nil && !e.dead:
+		e.nack.confirmed = true
+		a.awaitReturn(e, e.nack)
+	default:
 		a.schedule(e) // its message may have come again while the call was under way
 	}
 	if a.pending == 0 && a.idle != nil {
 		close(a.idle)
 		a.idle = nil
 	}
+}
+
+// awaitReturn gives e up if it does not come again: the broker's poison policy has dropped it or made a dead letter of it.
+func (a *acker) awaitReturn(e *entry, n *nack) {
+	time.AfterFunc(n.delay+returnTime, func() {
+		a.mu.Lock()
+		defer a.release()
+		if !e.dead && e.nack == n {
+			a.drop(e)
+			a.schedule(a.top)
+		}
+	})
+}
+
+// release unlocks the acker and sends what has become ready.
+func (a *acker) release() {
+	for {
+		e := a.next()
+		a.mu.Unlock()
+		if e == nil {
+			return
+		}
+		e.start()
+		a.mu.Lock()
+	}
+}
+
+// next takes the entry whose call is to go out, nil when there is none.
+func (a *acker) next() *entry {
+	for a.inFlight < ackLimit {
+		e := a.ready.pop()
+		if e == nil {
+			return nil
+		}
+		if e.dead || !a.open || e.session != a.session {
+			a.finish(e, false)
+			continue
+		}
+		a.inFlight++
+		e.sent = a.session
+		e.prepare()
+		return e
+	}
+	return nil
+}
+
+// prepare encodes the call of e. The acker is locked.
+func (e *entry) prepare() {
+	a := e.acker
+	id := msgID{topic: a.topic, broker: a.route.brokerURL, offset: e.id.offset}
+	e.buffer = getBuffer(0)
+	e.call = call{calls: a.route.calls, method: methodAck, deadline: time.Now().Add(callTimeout), done: e.answered}
+	if n := e.nack; n != nil {
+		e.method = methodNack
+		e.buffer.bytes = appendNack(e.buffer.bytes, &id, e.id.request, a.subscription, n.delay, n.reason)
+	} else {
+		e.buffer.bytes = appendAck(e.buffer.bytes, &id, e.id.request, a.subscription)
+	}
+	e.request = e.buffer.bytes
+}
+
+// answered takes the broker's answer. An OK that came after the stream was lost may have met a message waiting for its re-send.
+func (e *entry) answered() {
+	a := e.acker
+	e.buffer.free()
+	a.mu.Lock()
+	defer a.release()
+	a.inFlight--
+	if e.err == nil {
+		a.hanging = 0
+		a.finish(e, e.sent == a.session)
+		return
+	}
+	if isTimeout(e.err) {
+		a.hanging++
+	}
+	// A broken connection ends the stream as well; reopening it for every lost answer would cost deliveries.
+	if classify(opAck, e.err) == reattach && status.Code(e.err) != codes.Unavailable {
+		a.kick(wrap(opAck, a.topic, e.err))
+	}
+	e.tries++
+	time.AfterFunc(reconnect.Delay(e.tries), func() {
+		a.mu.Lock()
+		defer a.release()
+		a.ready.push(e)
+	})
 }
 
 // flush waits until no acknowledgement is under way, or until ctx is done and returns its error.
@@ -291,9 +389,32 @@ func (a *acker) oldest() time.Time {
 	defer a.mu.Unlock()
 	var oldest time.Time
 	for _, e := range a.entries {
-		if !e.acked && (oldest.IsZero() || e.since.Before(oldest)) {
+		if !e.acked && e.nack == nil && (oldest.IsZero() || e.since.Before(oldest)) {
 			oldest = e.since
 		}
 	}
 	return oldest
+}
+
+// An entryQueue is first in, first out. The zero value is empty.
+type entryQueue struct{ first, last *entry }
+
+func (q *entryQueue) push(e *entry) {
+	if q.last == nil {
+		q.first = e
+	} else {
+		q.last.next = e
+	}
+	q.last = e
+}
+
+func (q *entryQueue) pop() *entry {
+	e := q.first
+	if e == nil {
+		return nil
+	}
+	if q.first, e.next = e.next, nil; q.first == nil {
+		q.last = nil
+	}
+	return e
 }

@@ -5,21 +5,23 @@ import "sync"
 // maxPooled keeps a few large messages from holding their memory for ever.
 const maxPooled = 64 << 10
 
-// buffers holds *[]byte of requests that were answered.
-var buffers = sync.Pool{New: func() any { return new([]byte) }}
+// A buffer holds an encoded request until it is answered.
+type buffer struct{ bytes []byte }
 
-// getBuffer gives an empty buffer; n is how much room its user guesses to need for content.
-func getBuffer(n int) []byte {
-	b := *buffers.Get().(*[]byte)
-	if need := n + messageOverhead; cap(b) < need {
-		b = make([]byte, 0, need)
+var buffers = sync.Pool{New: func() any { return new(buffer) }}
+
+// getBuffer gives an empty buffer with room for n bytes of content and what stands around it.
+func getBuffer(n int) *buffer {
+	b := buffers.Get().(*buffer)
+	if need := n + messageOverhead; cap(b.bytes) < need {
+		b.bytes = make([]byte, 0, need)
 	}
-	return b[:0]
+	b.bytes = b.bytes[:0]
+	return b
 }
 
-// putBuffer takes back what getBuffer gave.
-func putBuffer(b []byte) {
-	if cap(b) <= maxPooled {
-		buffers.Put(&b)
+func (b *buffer) free() {
+	if cap(b.bytes) <= maxPooled {
+		buffers.Put(b)
 	}
 }

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/status"
 )
 
 // Methods that are called often enough to be encoded by hand.
@@ -20,6 +23,7 @@ const (
 
 // A call is one encoded unary request on its way.
 type call struct {
+	calls    caller
 	method   string
 	request  []byte // not touched by its owner until done
 	deadline time.Time
@@ -29,6 +33,14 @@ type call struct {
 
 // A caller starts calls and never waits for the network.
 type caller interface{ start(c *call) }
+
+func (c *call) start() { c.calls.start(c) }
+
+// isTimeout tells whether a call met its deadline; a broker that notices it first says so in other words.
+func isTimeout(err error) bool {
+	st := status.Convert(err)
+	return st.Code() == codes.DeadlineExceeded || st.Code() == codes.Canceled && strings.Contains(st.Message(), "Timeout expired")
+}
 
 // grpcCalls makes calls through grpc-go, each on a goroutine.
 type grpcCalls struct {

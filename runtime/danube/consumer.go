@@ -25,7 +25,15 @@ type ConsumerSettings struct {
 	// CreateTopic makes a missing topic (plain and reliable), so that nothing published after that passes the new subscription by.
 	// Without it the consumer waits until somebody makes the topic.
 	CreateTopic bool
+	// KeyFilters are globs (* for any run, ? for one byte) of the routing keys that a KeyShared consumer takes; none takes all. Messages of
+	// a key that no consumer takes are lost to the subscription.
+	KeyFilters []string
+	// MaxBytes bounds what the messages take that the caller has not passed to Ack; 0 means 64 MiB. One message is always taken. Beyond it
+	// messages are dropped unacknowledged and the stream is opened again once half of it is free, which counts as one delivery of them.
+	MaxBytes int64
 }
+
+const defaultHeldBytes = 64 << 20
 
 // A Consumer reads a topic through a subscription. It always reads, into a buffer that the broker's window of unacknowledged
 // messages bounds, and it attaches again after every loss of its stream. Its methods may be called concurrently.
@@ -35,6 +43,7 @@ type Consumer struct {
 	client   *Client
 	settings ConsumerSettings
 	queue    *queue.Queue[Delivery]
+	memory   memory
 	gate     gate
 	cancel   context.CancelFunc
 	wg       sync.WaitGroup
@@ -51,6 +60,9 @@ type Consumer struct {
 // A Delivery is a message that waits for [Consumer.Ack].
 type Delivery struct {
 	Message
+	// Life counts the times that the broker came back without its memory of the subscription, as far as this consumer saw it. An
+	// offset means the same message only within one partition and life.
+	Life  int
 	entry *entry
 }
 
@@ -62,8 +74,15 @@ func (c *Client) NewConsumer(s ConsumerSettings) (*Consumer, error) {
 	if s.Subscription == "" || s.Name == "" {
 		return nil, errors.New("a consumer needs a subscription and a name")
 	}
+	if s.MaxBytes < 0 {
+		return nil, errors.New("bytes held must not be negative")
+	}
+	if s.MaxBytes == 0 {
+		s.MaxBytes = defaultHeldBytes
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	k := &Consumer{client: c, settings: s, queue: queue.New[Delivery](), cancel: cancel, failed: make(chan struct{})}
+	k.memory.limit = s.MaxBytes
 	k.starting.set(errors.New("subscribing to " + s.Topic))
 	k.wg.Go(func() { k.run(ctx) })
 	return k, nil
@@ -90,6 +109,30 @@ func (k *Consumer) Receive(ctx context.Context) (Delivery, error) {
 // broker bears and is repeated until confirmed.
 func (k *Consumer) Ack(d Delivery) {
 	d.entry.acker.ack(d.entry)
+	k.relieve()
+}
+
+// Nack gives d back: the broker delivers it again after its own delay or the given one, whichever is longer. It returns at once. Each
+// Nack uses up one of the deliveries after which the broker's poison policy takes the message; a sink that only waits for its
+// target should hold the message or pause.
+func (k *Consumer) Nack(d Delivery, delay time.Duration, reason string) {
+	d.entry.acker.giveBack(d.entry, &nack{delay: delay, reason: reason})
+	k.relieve()
+}
+
+// relieve opens streams again whose messages were dropped for want of room.
+func (k *Consumer) relieve() {
+	if !k.memory.relieved() {
+		return
+	}
+	for _, s := range k.subscriptions() {
+		s.acker.mu.Lock()
+		overflow := s.acker.overflow
+		s.acker.mu.Unlock()
+		if overflow {
+			s.end(errors.New("messages for which there was no room are asked for again"))
+		}
+	}
 }
 
 // Flush waits until every acknowledgement that can go out was confirmed, or until ctx is done and returns its error.
@@ -199,9 +242,6 @@ func (k *Consumer) run(ctx context.Context) {
 	k.starting.set(nil)
 	for _, s := range subs {
 		k.wg.Go(func() { s.run(ctx) })
-		for range ackers {
-			k.wg.Go(func() { s.acker.run(ctx) })
-		}
 	}
 }
 

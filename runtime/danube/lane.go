@@ -56,6 +56,7 @@ type sending struct {
 	lane     *lane
 	message  Message
 	request  uint64
+	buffer   *buffer // while under way
 	at       *attachment
 	next     *sending // of the same key, to be sent after this one
 	after    *sending // in a fifo
@@ -148,17 +149,16 @@ func (l *lane) release(s *sending) {
 func (s *sending) send() {
 	l := s.lane
 	id := msgID{producer: s.at.id, topic: l.topic, broker: s.at.route.brokerURL}
-	s.call = call{
-		method: methodSend, deadline: time.Now().Add(sendTimeout), done: s.answered,
-		request: appendSend(getBuffer(s.message.Size()), &s.message, &id, s.request, l.name),
-	}
-	s.at.route.calls.start(&s.call)
+	s.buffer = getBuffer(s.message.Size())
+	s.buffer.bytes = appendSend(s.buffer.bytes, &s.message, &id, s.request, l.name)
+	s.call = call{calls: s.at.route.calls, method: methodSend, request: s.buffer.bytes, deadline: time.Now().Add(sendTimeout), done: s.answered}
+	s.start()
 }
 
 // answered decides what follows the answer.
 func (s *sending) answered() {
 	l, err := s.lane, s.err
-	putBuffer(s.call.request)
+	s.buffer.free()
 	l.mu.Lock()
 	l.inFlight--
 	again := false

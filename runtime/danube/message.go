@@ -55,4 +55,3 @@ func fromWire(topic string, partition int, w *pb.StreamMessage) Message {
 		requestID:     w.GetRequestId(),
 	}
 }
-

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strconv"
 	"sync"
 	"time"
 
@@ -11,8 +12,10 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	pb "github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb"
+	"github.com/danube-messaging/danube-connect-go/runtime/internal/backoff"
 )
 
 // steady is how long a stream has to live before its loss is answered without a longer wait. Reopening costs the messages in flight
@@ -32,11 +35,15 @@ type subscription struct {
 
 	lastID uint64 // the broker's id of this consumer in the session before
 	known  bool   // lastID is set
+	names  int    // given up, of a Key-Shared consumer
+	ended  time.Time
 }
 
 func newSubscription(k *Consumer, partition int) *subscription {
 	s := &subscription{consumer: k, partition: partition, topic: nameOf(k.settings.Topic, partition)}
-	s.acker = newAcker(s.topic, k.settings.Subscription, s.end)
+	s.acker = &acker{
+		topic: s.topic, subscription: k.settings.Subscription, memory: &k.memory, kick: s.end, entries: make(map[uint64]*entry),
+	}
 	s.health.set(errors.New("subscribing to " + s.topic))
 	return s
 }
@@ -44,12 +51,12 @@ func newSubscription(k *Consumer, partition int) *subscription {
 // run keeps a session going until ctx is done or the broker refuses for good.
 func (s *subscription) run(ctx context.Context) {
 	log := s.consumer.client.log.With(zap.String("topic", s.topic), zap.String("subscription", s.consumer.settings.Subscription))
-	for try := 1; ; try++ {
+	for try, idle := 1, 0; ; try++ {
 		if s.consumer.gate.wait(ctx) != nil {
 			return
 		}
 		start := time.Now()
-		err := s.session(ctx)
+		opened, err := s.session(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -65,16 +72,37 @@ func (s *subscription) run(ctx context.Context) {
 		if time.Since(start) > steady {
 			try = 1
 		}
-		log.Warn("stream lost, subscribing again", zap.Int("try", try), zap.Error(err))
-		if reconnect.Wait(ctx, try) != nil {
+		delay := reconnect.Delay(try)
+		if idle = s.idleSessions(idle, opened, start); idle > 1 {
+			delay = max(delay, reopen.Delay(idle-1))
+		}
+		log.Warn("stream lost, subscribing again", zap.Int("try", try), zap.Duration("in", delay), zap.Error(err))
+		if backoff.Sleep(ctx, delay) != nil {
 			return
 		}
 	}
 }
 
+// reopen paces streams that end before they delivered anything. On the real broker each takes four of 32 places in a queue that may not
+// be emptied before the next publish; when it is full Subscribe hangs.
+var reopen = backoff.Policy{Base: 400 * time.Millisecond, Max: 2 * time.Minute}
+
+// idleSessions counts the sessions in a row, the last of them begun at start, that were opened and delivered nothing.
+func (s *subscription) idleSessions(before int, opened bool, start time.Time) int {
+	s.acker.mu.Lock()
+	defer s.acker.mu.Unlock()
+	switch {
+	case s.acker.lastDelivery.After(start):
+		return 0
+	case opened:
+		return before + 1
+	}
+	return before
+}
+
 // session subscribes, opens the stream at once (a subscribed consumer without a stream stops its subscription) and reads until it
-// ends. The error says why it did.
-func (s *subscription) session(ctx context.Context) error {
+// ends. The error says why it did, opened whether it had begun.
+func (s *subscription) session(ctx context.Context) (opened bool, _ error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s.setStop(cancel)
@@ -84,18 +112,20 @@ func (s *subscription) session(ctx context.Context) error {
 
 	r, id, err := s.subscribe(ctx)
 	if err != nil {
-		return s.cause(ctx, wrapUnlessTyped(opSubscribe, s.topic, err))
+		return false, s.cause(ctx, wrapUnlessTyped(opSubscribe, s.topic, err))
 	}
-	stream, err := pb.NewConsumerServiceClient(r.conn).ReceiveMessages(r.context(ctx), &pb.ReceiveRequest{RequestId: 1, ConsumerId: id})
+	stream, err := openStream(ctx, r, id)
 	if err != nil {
-		return s.cause(ctx, wrap(opReceive, s.topic, err))
+		return true, s.cause(ctx, wrap(opReceive, s.topic, err))
 	}
 	// Another id for the same name means that the broker's memory of the subscription is new: a restart or a reload of the topic.
 	s.acker.opened(r, s.known && id != s.lastID)
 	defer s.acker.closed()
 	s.lastID, s.known = id, true
 	s.health.set(nil)
-	return s.cause(ctx, s.read(stream))
+	err = s.read(stream)
+	s.ended = time.Now()
+	return true, s.cause(ctx, err)
 }
 
 func (s *subscription) subscribe(ctx context.Context) (route, uint64, error) {
@@ -108,9 +138,10 @@ func (s *subscription) subscribe(ctx context.Context) (route, uint64, error) {
 	resp, err := pb.NewConsumerServiceClient(r.conn).Subscribe(callCtx, &pb.ConsumerRequest{
 		RequestId:        1,
 		TopicName:        s.topic,
-		ConsumerName:     s.consumer.settings.Name,
+		ConsumerName:     s.name(),
 		Subscription:     s.consumer.settings.Subscription,
 		SubscriptionType: s.consumer.settings.Type.wire(),
+		KeyFilters:       s.consumer.settings.KeyFilters,
 	})
 	if status.Code(err) == codes.NotFound && s.consumer.settings.CreateTopic && s.partition < 0 {
 		err = errors.Join(err, s.consumer.create(ctx)) // a broker that lost its memory; the next try finds the topic
@@ -121,21 +152,66 @@ func (s *subscription) subscribe(ctx context.Context) (route, uint64, error) {
 	return r, resp.GetConsumerId(), nil
 }
 
+// evictedAfter is less than the 3 s after which the real broker forgets a Key-Shared consumer whose stream is closed. Back under its old
+// name it would get nothing ever again, with every sign of health.
+const evictedAfter = 2 * time.Second
+
+// name is the consumer's for the next session.
+func (s *subscription) name() string {
+	k := &s.consumer.settings
+	if k.Type != KeyShared {
+		return k.Name
+	}
+	if !s.ended.IsZero() && time.Since(s.ended) > evictedAfter {
+		s.names++
+		s.known, s.ended = false, time.Time{}
+	}
+	if s.names == 0 {
+		return k.Name
+	}
+	return k.Name + "-" + strconv.Itoa(s.names)
+}
+
+const methodReceive = "/danube.ConsumerService/ReceiveMessages"
+
+// openStream begins to receive what the broker has for consumer id.
+func openStream(ctx context.Context, r route, id uint64) (grpc.ClientStream, error) {
+	stream, err := r.conn.NewStream(r.context(ctx), &grpc.StreamDesc{ServerStreams: true}, methodReceive, grpc.ForceCodecV2(encoded{}))
+	if err != nil {
+		return nil, err
+	}
+	request, err := proto.Marshal(&pb.ReceiveRequest{RequestId: 1, ConsumerId: id})
+	if err != nil {
+		return nil, err
+	}
+	if err := stream.SendMsg(request); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err // io.EOF: the answer says why
+	}
+	return stream, stream.CloseSend()
+}
+
 // read takes messages until the stream ends. It never waits for whoever takes them from the queue: a reader that stops would block
 // every publisher of the topic.
-func (s *subscription) read(stream grpc.ServerStreamingClient[pb.StreamMessage]) error {
+func (s *subscription) read(stream grpc.ClientStream) error {
+	d := decoder{topic: s.consumer.settings.Topic, partition: s.partition}
+	take := func(b []byte) error {
+		m, err := d.decode(b)
+		if err != nil {
+			return err
+		}
+		if e, life := s.acker.receive(&m); e != nil {
+			s.consumer.queue.Push(Delivery{Message: m, Life: life, entry: e})
+		}
+		return nil
+	}
 	for {
-		w, err := stream.Recv()
+		err := stream.RecvMsg(take)
 		if errors.Is(err, io.EOF) {
 			// A clean end is normal: another consumer of this name took over, or the topic moves.
 			return &Error{Op: opReceive, Topic: s.topic, Code: codes.OK, Text: "the broker ended the stream"}
 		}
 		if err != nil {
 			return wrap(opReceive, s.topic, err)
-		}
-		m := fromWire(s.consumer.settings.Topic, s.partition, w)
-		if e := s.acker.receive(&m); e != nil {
-			s.consumer.queue.Push(Delivery{Message: m, entry: e})
 		}
 	}
 }

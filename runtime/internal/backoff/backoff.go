@@ -23,8 +23,11 @@ func (p Policy) Delay(n int) time.Duration {
 }
 
 // Wait sleeps for Delay(n), or until ctx is done and returns its error.
-func (p Policy) Wait(ctx context.Context, n int) error {
-	t := time.NewTimer(p.Delay(n))
+func (p Policy) Wait(ctx context.Context, n int) error { return Sleep(ctx, p.Delay(n)) }
+
+// Sleep waits for d, or until ctx is done and returns its error.
+func Sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
