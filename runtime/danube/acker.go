@@ -29,6 +29,7 @@ type acker struct {
 	subscription string
 	memory       *memory
 	kick         func(error) // ends the stream so that the subscription attaches again
+	rested       func()      // called when no acknowledgement is left to confirm
 
 	mu       sync.Mutex
 	entries  map[uint64]*entry // received and not confirmed, by offset
@@ -341,13 +342,18 @@ func (e *entry) answered() {
 	a := e.acker
 	e.buffer.free()
 	a.mu.Lock()
-	defer a.release()
 	a.inFlight--
 	if e.err == nil {
 		a.hanging = 0
 		a.finish(e, e.sent == a.session)
+		idle := a.pending == 0
+		a.release()
+		if idle {
+			a.rested()
+		}
 		return
 	}
+	defer a.release()
 	if isTimeout(e.err) {
 		a.hanging++
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/danube-messaging/danube-connect-go/runtime/danube"
 	"github.com/danube-messaging/danube-connect-go/runtime/danubetest"
@@ -21,6 +22,7 @@ type bench struct {
 	*testing.T
 	broker *danubetest.Broker
 	client *danube.Client
+	admin  *bufconn.Listener // of a bubble
 }
 
 func newBench(t *testing.T, opts ...danubetest.Option) *bench {

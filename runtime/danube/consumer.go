@@ -109,7 +109,6 @@ func (k *Consumer) Receive(ctx context.Context) (Delivery, error) {
 // broker bears and is repeated until confirmed.
 func (k *Consumer) Ack(d Delivery) {
 	d.entry.acker.ack(d.entry)
-	k.relieve()
 }
 
 // Nack gives d back: the broker delivers it again after its own delay or the given one, whichever is longer. It returns at once. Each
@@ -117,8 +116,9 @@ func (k *Consumer) Ack(d Delivery) {
 // target should hold the message or pause.
 func (k *Consumer) Nack(d Delivery, delay time.Duration, reason string) {
 	d.entry.acker.giveBack(d.entry, &nack{delay: delay, reason: reason})
-	k.relieve()
 }
+
+var errRoom = errors.New("messages for which there was no room are asked for again")
 
 // relieve opens streams again whose messages were dropped for want of room.
 func (k *Consumer) relieve() {
@@ -127,10 +127,10 @@ func (k *Consumer) relieve() {
 	}
 	for _, s := range k.subscriptions() {
 		s.acker.mu.Lock()
-		overflow := s.acker.overflow
+		due := s.acker.overflow && s.acker.pending == 0 // else acknowledgements under way would be for nothing
 		s.acker.mu.Unlock()
-		if overflow {
-			s.end(errors.New("messages for which there was no room are asked for again"))
+		if due {
+			s.end(errRoom)
 		}
 	}
 }

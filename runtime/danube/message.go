@@ -1,10 +1,6 @@
 package danube
 
-import (
-	"time"
-
-	pb "github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb"
-)
+import "time"
 
 // A Message is what producers send and consumers receive.
 type Message struct {
@@ -38,20 +34,4 @@ func (m *Message) Size() int {
 		n += len(k) + len(v)
 	}
 	return n
-}
-
-func fromWire(topic string, partition int, w *pb.StreamMessage) Message {
-	return Message{
-		Topic:         topic,
-		Partition:     partition,
-		Offset:        w.GetMsgId().GetTopicOffset(),
-		Key:           w.GetRoutingKey(),
-		Payload:       w.GetPayload(),
-		Attributes:    w.GetAttributes(),
-		PublishTime:   time.UnixMilli(int64(w.GetPublishTime())),
-		Producer:      w.GetProducerName(),
-		SchemaID:      w.GetSchemaId(),
-		SchemaVersion: w.GetSchemaVersion(),
-		requestID:     w.GetRequestId(),
-	}
 }

@@ -103,13 +103,9 @@ func (p *Producer) Send(ctx context.Context, m Message) error {
 	return p.SendTo(ctx, p.Partition(m.Key), m)
 }
 
-// results are of capacity 1.
-var results = sync.Pool{New: func() any { return make(chan error, 1) }}
-
 // SendTo is Send with the partition, from 0, chosen by the caller.
 func (p *Producer) SendTo(ctx context.Context, partition int, m Message) error {
-	result := results.Get().(chan error)
-	defer results.Put(result)
+	result := make(chan error, 1)
 	s, err := p.start(ctx, partition, m, func(err error) { result <- err })
 	if err != nil {
 		return err

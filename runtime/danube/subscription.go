@@ -42,7 +42,8 @@ type subscription struct {
 func newSubscription(k *Consumer, partition int) *subscription {
 	s := &subscription{consumer: k, partition: partition, topic: nameOf(k.settings.Topic, partition)}
 	s.acker = &acker{
-		topic: s.topic, subscription: k.settings.Subscription, memory: &k.memory, kick: s.end, entries: make(map[uint64]*entry),
+		topic: s.topic, subscription: k.settings.Subscription, memory: &k.memory, kick: s.end, rested: k.relieve,
+		entries: make(map[uint64]*entry),
 	}
 	s.health.set(errors.New("subscribing to " + s.topic))
 	return s
@@ -69,7 +70,7 @@ func (s *subscription) run(ctx context.Context) {
 			s.consumer.fail(err)
 			return
 		}
-		if time.Since(start) > steady {
+		if time.Since(start) > steady || errors.Is(err, errRoom) {
 			try = 1
 		}
 		delay := reconnect.Delay(try)
@@ -92,7 +93,7 @@ func (s *subscription) idleSessions(before int, opened bool, start time.Time) in
 	s.acker.mu.Lock()
 	defer s.acker.mu.Unlock()
 	switch {
-	case s.acker.lastDelivery.After(start):
+	case !s.acker.lastDelivery.Before(start):
 		return 0
 	case opened:
 		return before + 1

@@ -1,0 +1,66 @@
+package danube_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/test/bufconn"
+
+	"github.com/danube-messaging/danube-connect-go/runtime/danube"
+	"github.com/danube-messaging/danube-connect-go/runtime/danubetest"
+)
+
+// bubble runs test on a fake clock, with a broker on in-memory listeners and a client of it. Times pass at once when everything waits.
+func bubble(t *testing.T, test func(b *bench), opts ...danubetest.Option) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		broker, err := danubetest.New(opts...)
+		require.NoError(t, err)
+		api, admin := bufconn.Listen(1<<20), bufconn.Listen(1<<16)
+		require.NoError(t, broker.Serve(api, admin))
+		t.Cleanup(broker.Close)
+		client, err := danube.New("http://memory:1", danube.WithDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			return api.DialContext(ctx)
+		}))
+		require.NoError(t, err)
+		t.Cleanup(func() { client.Close() })
+		test(&bench{T: t, broker: broker, client: client, admin: admin})
+	})
+}
+
+// within returns what is received in d.
+func (b *bench) within(k *danube.Consumer, d time.Duration) []danube.Delivery {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(b.Context(), d)
+	defer cancel()
+	var all []danube.Delivery
+	for {
+		got, err := k.Receive(ctx)
+		if err != nil {
+			require.ErrorIs(b, err, context.DeadlineExceeded)
+			return all
+		}
+		all = append(all, got)
+	}
+}
+
+func payloads(all []danube.Delivery) []string {
+	var texts []string
+	for _, d := range all {
+		texts = append(texts, string(d.Payload))
+	}
+	return texts
+}
+
+func numbers(from, to int) []string {
+	var texts []string
+	for i := from; i < to; i++ {
+		texts = append(texts, fmt.Sprint(i))
+	}
+	return texts
+}
