@@ -2,7 +2,6 @@ package danube_test
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -53,14 +52,6 @@ func payloads(all []danube.Delivery) []string {
 	var texts []string
 	for _, d := range all {
 		texts = append(texts, string(d.Payload))
-	}
-	return texts
-}
-
-func numbers(from, to int) []string {
-	var texts []string
-	for i := from; i < to; i++ {
-		texts = append(texts, fmt.Sprint(i))
 	}
 	return texts
 }
