@@ -224,6 +224,37 @@ func showsHostileContent(page *page) {
 	require.Equal(page.c.t, "Danube development broker", title)
 }
 
+// The page shows which traps are switched on, by the name and sentence of the list of traps, or that there are none.
+func TestE2ETraps(t *testing.T) {
+	browser := startChromium(t, program(t))
+	friendly := newStage(t)
+	page := browser.open(friendly.broker.StatusURL(), screen{width: 900, height: 900})
+	page.until(`document.querySelector("#health").textContent === "live"`)
+	page.until(`document.querySelector("#traps-count").innerText === "none switched on" && document.querySelector("#traps-on").innerText === "none"`)
+	page.until(`document.querySelector("#traps-none").innerText.includes("--imitate v0.15") && !document.querySelector("#traps").offsetParent`)
+
+	s := newStage(t, danubetest.Imitate("v0.15"))
+	var want [][]string
+	for _, trap := range danubetest.Traps() {
+		if trap.Name != "metadata-limit" { // goes by name only
+			want = append(want, []string{trap.Name, trap.Summary + "."})
+		}
+	}
+	for _, at := range []screen{{360, 800, false}, {360, 800, true}, {900, 900, true}, {1600, 1000, false}, {1600, 1000, true}} {
+		page := browser.open(s.broker.StatusURL(), at)
+		page.until(`document.querySelector("#traps").offsetParent && !document.querySelector("#traps-none").offsetParent`)
+		var shown [][]string
+		page.eval(`[...document.querySelectorAll("#traps > div")].map(e => [...e.children].map(c => c.innerText))`, &shown)
+		require.Equal(t, want, shown)
+		page.until(fmt.Sprintf(`document.querySelector("#traps-count").innerText === "%d switched on"`, len(want)))
+		page.until(fmt.Sprintf(`document.querySelector("#traps-on").innerText === "%d"`, len(want)))
+		page.until(fmt.Sprintf(`document.querySelector("#announce").textContent.includes("%d traps switched on.")`, len(want)))
+		fits(page, at)
+		page.shoot(os.Getenv("E2E_SHOTS"), "traps-"+at.String())
+	}
+	require.Empty(t, browser.complaints())
+}
+
 // Faults are switched on and off by keyboard, and the page says what came of it.
 func TestE2EFaultsByKeyboard(t *testing.T) {
 	browser := startChromium(t, program(t))

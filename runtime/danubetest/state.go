@@ -18,6 +18,7 @@ type brokerState struct {
 	Stopped bool         `json:"stopped"`
 	Topics  []topicState `json:"topics"`
 	Faults  []faultState `json:"faults"`
+	Traps   []trapState  `json:"traps"` // those that are switched on, in the order of [Traps]
 }
 
 // memoryState is in bytes.
@@ -67,6 +68,12 @@ type faultState struct {
 	Body   map[string]any `json:"end_body,omitempty"`
 }
 
+// trapState is a behaviour of the real broker that is switched on.
+type trapState struct {
+	Name    string `json:"name"`
+	Summary string `json:"summary"`
+}
+
 // state looks at everything. Topics are locked one after the other.
 func (b *Broker) state() brokerState {
 	s := brokerState{
@@ -79,6 +86,7 @@ func (b *Broker) state() brokerState {
 		Stopped: b.Stopped(),
 		Topics:  []topicState{},
 		Faults:  []faultState{},
+		Traps:   b.settings.traps.state(),
 	}
 	for _, t := range b.allTopics() {
 		s.Topics = append(s.Topics, t.state())
@@ -151,6 +159,16 @@ func (r *reliable) blockedKeys() (keys []string) {
 		}
 	}
 	return keys
+}
+
+func (t traps) state() []trapState {
+	on := []trapState{}
+	for _, e := range allTraps {
+		if t.has(e.bit) {
+			on = append(on, trapState{Name: e.name, Summary: e.summary})
+		}
+	}
+	return on
 }
 
 // stateOf adds to a fault how to end it.

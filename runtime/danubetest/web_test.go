@@ -123,6 +123,34 @@ func TestHTTPShowsTheState(t *testing.T) {
 	require.JSONEq(t, `{"error":"there is no topic /default/none"}`, answer)
 }
 
+func TestHTTPShowsTheTraps(t *testing.T) {
+	t.Parallel()
+	type trap struct{ Name, Summary string }
+	var all []trap
+	for _, info := range danubetest.Traps() {
+		all = append(all, trap{info.Name, info.Summary})
+	}
+	byName := func(name string) bool { return name == "policy" || name == "block" }
+	for _, tt := range []struct {
+		opts []danubetest.Option
+		on   func(name string) bool
+	}{
+		{nil, func(string) bool { return false }},
+		{[]danubetest.Option{danubetest.Trap("policy")}, byName}, // with what it needs
+		{[]danubetest.Option{danubetest.Imitate("v0.15")}, func(name string) bool { return name != "metadata-limit" }},
+	} {
+		want := []trap{}
+		for _, info := range all {
+			if tt.on(info.Name) {
+				want = append(want, info)
+			}
+		}
+		var got struct{ Traps []trap }
+		startSite(t, danubetest.Start(t, tt.opts...)).get("/api/state", &got)
+		require.Equal(t, want, got.Traps)
+	}
+}
+
 func TestHTTPShowsTheLastMessages(t *testing.T) {
 	t.Parallel()
 	c := start(t)
