@@ -40,10 +40,12 @@ func newBrokerCmd(io streams) *cobra.Command {
 		Long: "Run a Danube broker for development. It speaks the wire protocol of the real one and keeps everything in memory: what is\n" +
 			"not read when it ends is gone. SIGINT and SIGTERM end it.\n\n" +
 			"The status page shows topics, subscriptions and messages and lets things go wrong. What it shows is at /api/state as JSON; a fault\n" +
-			"is switched by POST /api/faults/KIND, and a wrong KIND is answered with the list of them. It asks nobody for a token.\n\n" +
+			"is switched by POST /api/faults/KIND, and a wrong KIND is answered with the list of them. Without --auth it asks nobody for a token.\n\n" +
 			"With --data-dir it keeps topics, messages and subscriptions on disk and goes on with them when it is started again, also\n" +
 			"after a crash. Non-reliable topics keep no messages.\n\n" +
-			"With --auth it takes TLS and signed tokens only, like a real one in the mode tls. The file looks like this:\n\n" + authExample,
+			"With --auth it takes TLS and signed tokens only, like a real one in the mode tls. The status page then asks for the token of a super\n" +
+			"admin, or of somebody with ManageCluster on the cluster; programs send it as Authorization: Bearer TOKEN. /metrics stays open. The\n" +
+			"file looks like this:\n\n" + authExample,
 		Example: "  danube-connect-gen broker\n" +
 			"  danube-connect-gen broker --data-dir danube-data --retention-time 24h\n" +
 			"  danube-connect-gen broker --http 127.0.0.1:8080\n" +

@@ -35,7 +35,7 @@ type authFile struct {
 
 // authExample is shown when a file of --auth is wrong or asked for.
 const authExample = `  super_admins = ["admin"]      # may do everything
-  admin_tls = false             # TLS on the admin port too
+  admin_tls = false             # TLS on the admin port and the status page too
   [tls]
   cert_file = "server.pem"      # paths are relative to this file
   key_file = "server-key.pem"

@@ -9,11 +9,13 @@ import (
 )
 
 // Auth makes a broker like a real one in the mode tls: TLS on the client port, a token with every call on both ports, and no right that
-// is not granted. Give it to [Secure].
+// is not granted. The port of [Broker.ServeStatus] takes a token as well: of a super admin, or with ManageCluster on the cluster. Give it
+// to [Secure].
 type Auth struct {
 	// Certificate is the server's. Without one the broker makes its own for localhost, see [Broker.RootCA].
 	Certificate tls.Certificate
-	// AdminTLS puts TLS on the admin port too, which otherwise is plain text. Tokens are demanded on it either way.
+	// AdminTLS puts TLS on the admin port and on the status page's too, which otherwise are plain text. Tokens are demanded on them
+	// either way.
 	AdminTLS bool
 	// Secret is what tokens are signed with. Without it every call is answered with FAILED_PRECONDITION, as by a real broker that was
 	// not given one.
@@ -37,7 +39,7 @@ const (
 	ManageTopic     Permission = "ManageTopic"     // create, delete and list topics and subscriptions
 	ManageSchema    Permission = "ManageSchema"    // write schemas and read them
 	ManageBroker    Permission = "ManageBroker"    // list brokers and namespaces
-	ManageCluster   Permission = "ManageCluster"   // ask for the state of the cluster
+	ManageCluster   Permission = "ManageCluster"   // ask for the state of the cluster; look at all and switch faults at the status page
 )
 
 var permissions = []Permission{

@@ -55,10 +55,9 @@ func newGate(a Auth) (*gate, error) {
 
 var errNoCredentials = errors.New("no token; send it in the metadata as authorization: Bearer <token>")
 
-// authenticate tells who makes a call.
-func (g *gate) authenticate(ctx context.Context) (principal, error) {
-	md, _ := metadata.FromIncomingContext(ctx)
-	for _, value := range md.Get("authorization") {
+// authenticate tells who makes a call with these values of authorization.
+func (g *gate) authenticate(credentials []string) (principal, error) {
+	for _, value := range credentials {
 		token, ok := strings.CutPrefix(value, "Bearer ")
 		if !ok {
 			token, ok = strings.CutPrefix(value, "bearer ")
@@ -72,12 +71,12 @@ func (g *gate) authenticate(ctx context.Context) (principal, error) {
 
 // admit says why a call must not be answered; req is nil for streams. The first call that is not admitted for a reason that has to do
 // with its token is logged.
-func (g *gate) admit(ctx context.Context, log *slog.Logger, method string, req any) error {
+func (g *gate) admit(log *slog.Logger, credentials []string, method string, needs need, req any) error {
 	if len(g.secret) == 0 {
 		g.told.warn(log, "no secret", "every call is refused: the broker has no secret to check tokens with", "mend", "give it one")
 		return status.Error(codes.FailedPrecondition, "JWT authentication is not configured on this broker")
 	}
-	who, err := g.authenticate(ctx)
+	who, err := g.authenticate(credentials)
 	if errors.Is(err, errNoCredentials) {
 		g.told.warn(log, err.Error(), "call without a token", "method", method, "error", err)
 		return status.Error(codes.Unauthenticated, "Authentication credentials are missing")
@@ -86,7 +85,6 @@ func (g *gate) admit(ctx context.Context, log *slog.Logger, method string, req a
 		g.told.warn(log, err.Error(), "call with an invalid token", "method", method, "error", err)
 		return status.Errorf(codes.Unauthenticated, "Invalid token: %v", err)
 	}
-	needs := rights[method]
 	if needs == nil {
 		return status.Errorf(codes.PermissionDenied, "no binding grants %s for %s", method, who)
 	}
@@ -109,17 +107,21 @@ func (g *gate) granted(who principal, permission Permission, on resource) bool {
 
 // gateCall and gateStream are the gate in front of the services.
 func (b *Broker) gateCall(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	if err := b.settings.gate.admit(ctx, b.log, info.FullMethod, req); err != nil {
+	if err := b.admitCall(ctx, info.FullMethod, req); err != nil {
 		return nil, err
 	}
 	return handler(ctx, req)
 }
 
 func (b *Broker) gateStream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	if err := b.settings.gate.admit(ss.Context(), b.log, info.FullMethod, nil); err != nil {
+	if err := b.admitCall(ss.Context(), info.FullMethod, nil); err != nil {
 		return err
 	}
 	return handler(srv, ss)
+}
+
+func (b *Broker) admitCall(ctx context.Context, method string, req any) error {
+	return b.settings.gate.admit(b.log, metadata.ValueFromIncomingContext(ctx, "authorization"), method, rights[method], req)
 }
 
 // onceEach logs one warning of each kind; later ones are logged for debugging only. There must be few kinds.

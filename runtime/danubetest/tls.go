@@ -64,10 +64,11 @@ type tellingTLS struct {
 
 // transport is TLS for one port.
 func (b *Broker) transport() credentials.TransportCredentials {
-	return tellingTLS{credentials.NewTLS(&tls.Config{
-		Certificates: []tls.Certificate{b.settings.gate.certificate},
-		MinVersion:   tls.VersionTLS12,
-	}), b}
+	return tellingTLS{credentials.NewTLS(b.settings.gate.tlsConfig()), b}
+}
+
+func (g *gate) tlsConfig() *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{g.certificate}, MinVersion: tls.VersionTLS12}
 }
 
 func (t tellingTLS) Clone() credentials.TransportCredentials {

@@ -3,11 +3,13 @@ package danubetest
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	_ "embed" // the status page
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -31,8 +33,9 @@ const (
 // ServeStatus starts answering HTTP on l: a status page at /, and beneath /api the state as JSON and the switches of the faults. It
 // returns at once; [Broker.Close] closes l. It fails when the broker does so already or is closed; then l is left alone.
 //
-// Nothing asks who is there, so l should listen on a loopback address. There, requests under a foreign host name are refused, and
-// everywhere requests that a web page of another site makes, so that no page in the user's browser reaches the broker.
+// Without [Secure] nothing asks who is there, so l should listen on a loopback address. There, requests under a foreign host name are
+// refused, and everywhere requests that a web page of another site makes, so that no page in the user's browser reaches the broker. With
+// [Secure] everything but the bare page and /metrics takes a token, which the page asks for.
 func (b *Broker) ServeStatus(l net.Listener) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -43,6 +46,10 @@ func (b *Broker) ServeStatus(l net.Listener) error {
 		return errors.New("serve status: broker does so already")
 	}
 	b.statusURL, _ = urlOf(l.Addr())
+	b.statusURL = withScheme(b.statusURL, b.secured(true))
+	if b.secured(true) {
+		l = tls.NewListener(l, b.settings.gate.tlsConfig())
+	}
 	b.web = &http.Server{
 		Handler:           guard(b.StatusHandler(), isLoopback(l.Addr())),
 		ReadHeaderTimeout: webTimeout,
@@ -50,6 +57,7 @@ func (b *Broker) ServeStatus(l net.Listener) error {
 		WriteTimeout:      webTimeout,
 		IdleTimeout:       2 * webTimeout,
 		MaxHeaderBytes:    webHeader,
+		ErrorLog:          slog.NewLogLogger(b.log.Handler(), slog.LevelDebug),
 	}
 	b.serving.Go(func() {
 		if err := b.web.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -80,9 +88,11 @@ func (b *Broker) StatusURL() string {
 
 // StatusHandler is what ServeStatus serves, for those who serve it themselves; it does not check host names.
 func (b *Broker) StatusHandler() http.Handler {
+	open := http.NewServeMux() // to everybody, like the metrics of a real broker
+	open.HandleFunc("GET /{$}", servePage)
+	open.HandleFunc("GET /metrics", b.serveMetrics)
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", servePage)
-	mux.HandleFunc("GET /metrics", b.serveMetrics)
+	open.Handle("/", b.demandToken(mux))
 	mux.HandleFunc("GET /api/state", func(w http.ResponseWriter, _ *http.Request) { answer(w, b.state()) })
 	mux.HandleFunc("GET /api/topics", func(w http.ResponseWriter, _ *http.Request) { answer(w, b.state().Topics) })
 	mux.HandleFunc("GET /api/topics/{namespace}/{name}", b.serveTopic)
@@ -96,7 +106,7 @@ func (b *Broker) StatusHandler() http.Handler {
 	crossSite.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		refuse(w, &requestError{http.StatusForbidden, "a web page of another site may not change this broker"})
 	}))
-	return crossSite.Handler(secured(mux))
+	return crossSite.Handler(secured(open))
 }
 
 // pagePolicy lets the page run its own script and talk to its own broker, and nothing else.
