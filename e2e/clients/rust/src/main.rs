@@ -2,6 +2,9 @@
 //! that is not as it should be.
 //!
 //! usage: danube-clients-e2e BROKER_URL STATUS_URL
+//!
+//! E2E_IMITATES says that the broker behaves like the real one. For one with TLS, E2E_CA names the file with its authority's certificate,
+//! E2E_TOKEN is a token that may do everything and E2E_STRANGER one that may look topics up and no more.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -20,12 +23,17 @@ macro_rules! ensure {
     ($ok:expr, $($why:tt)+) => { if !$ok { return Err(format!($($why)+).into()); } };
 }
 
+fn setting(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 /// HTTP asks the broker's status port; the answer's body comes back.
 async fn http(base: &str, method: &str, path: &str, body: &str) -> Result<String> {
     let host = base.trim_start_matches("http://");
     let mut conn = TcpStream::connect(host).await?;
+    let bearer = setting("E2E_TOKEN").map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
     let request = format!(
-        "{method} {path} HTTP/1.0\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "{method} {path} HTTP/1.0\r\nHost: {host}\r\n{bearer}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
     conn.write_all(request.as_bytes()).await?;
@@ -150,7 +158,8 @@ async fn schema(client: &DanubeClient) -> Result {
     Ok(())
 }
 
-/// A lost stream heals by itself; after a restart of the broker a new producer and consumer go on where the old ones stood.
+/// A lost stream heals by itself; after a restart of the broker a new producer and consumer go on where the old ones stood. On one like
+/// the real broker offsets begin again, and a young subscription gets only what is published from its Subscribe on.
 async fn reconnect(client: &DanubeClient, status: &str) -> Result {
     let topic = "/default/rust-reconnect";
     let p = producer(client, topic).await?;
@@ -178,12 +187,38 @@ async fn reconnect(client: &DanubeClient, status: &str) -> Result {
     c.close().await;
     let mut c = consumer(client, topic, "one", SubType::Exclusive).await?;
     let mut stream = c.receive().await?;
-    for want in ["m1", "m2"] {
+    p.send(b"m3".to_vec(), None).await?;
+    let wanted: &[(&str, u64)] = if setting("E2E_IMITATES").is_some() { &[("m3", 1)] } else { &[("m1", 1), ("m2", 2), ("m3", 3)] };
+    for (want, offset) in wanted {
         let m = timeout(PATIENCE, stream.recv()).await?.ok_or("the stream ended")?;
-        ensure!(m.payload == want, "want {want}, got {:?}", m.payload);
+        ensure!(m.payload == want && m.msg_id.topic_offset == *offset, "want {want} at {offset}, got {:?}", m);
         c.ack(&m).await?;
     }
     c.close().await;
+    Ok(())
+}
+
+/// Who is not let in is told why: without the authority's certificate, without a token, with a forged one and without the right.
+async fn strangers(broker: &str, ca: &str, stranger: &str) -> Result {
+    let forged = format!("{}AAAA", &stranger[..stranger.len() - 4]);
+    for (authority, token, want) in [
+        (None, stranger, "UnknownIssuer"),
+        (Some(ca), "", "Authentication credentials are missing"),
+        (Some(ca), &forged, "Invalid token"),
+        (Some(ca), stranger, "no binding grants Produce on Topic(/default/rust-strangers)"),
+    ] {
+        let mut builder = DanubeClient::builder().service_url(broker);
+        if let Some(file) = authority {
+            builder = builder.with_tls(file)?;
+        }
+        if !token.is_empty() {
+            builder = builder.with_token(token);
+        }
+        let Err(err) = producer(&builder.build().await?, "/default/rust-strangers").await else {
+            return Err(format!("not refused: want {want}").into());
+        };
+        ensure!(format!("{err:?}").contains(want), "want {want}, got {err:?}");
+    }
     Ok(())
 }
 
@@ -191,7 +226,13 @@ async fn reconnect(client: &DanubeClient, status: &str) -> Result {
 async fn main() -> Result {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [broker, status] = args.as_slice() else { return Err("usage: danube-clients-e2e BROKER_URL STATUS_URL".into()) };
-    let client = DanubeClient::builder().service_url(broker).build().await?;
+    let mut builder = DanubeClient::builder().service_url(broker);
+    if let (Some(ca), Some(token), Some(stranger)) = (setting("E2E_CA"), setting("E2E_TOKEN"), setting("E2E_STRANGER")) {
+        strangers(broker, &ca, &stranger).await.map_err(|e| format!("strangers: {e}"))?;
+        println!("ok: strangers are refused");
+        builder = builder.with_tls(ca)?.with_token(token);
+    }
+    let client = builder.build().await?;
     round_trip(&client, status).await.map_err(|e| format!("round trip: {e}"))?;
     println!("ok: 200 messages in order, one nacked, all acknowledged");
     partitions(&client).await.map_err(|e| format!("partitions: {e}"))?;
