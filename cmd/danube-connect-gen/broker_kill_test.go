@@ -94,6 +94,10 @@ type ledger struct {
 	acks      map[uint64]string // what the worker was given, by offset
 }
 
+func newLedger() *ledger {
+	return &ledger{confirmed: map[string]bool{}, sent: map[string]bool{}, settled: map[uint64]bool{}, acks: map[uint64]string{}}
+}
+
 // TestKilledBroker kills the broker while messages are published and acknowledged, starts it again and looks: every message whose
 // publish was answered is there, in the order of its lane, once; what was not acknowledged comes again.
 func TestKilledBroker(t *testing.T) {
@@ -101,7 +105,7 @@ func TestKilledBroker(t *testing.T) {
 	dir := t.TempDir()
 	points, seed := envNumber(t, "DANUBE_KILL_POINTS", killPoints), envNumber(t, "DANUBE_KILL_SEED", killSeed)
 	random := rand.New(rand.NewPCG(uint64(seed), 0))
-	l := &ledger{confirmed: map[string]bool{}, sent: map[string]bool{}, settled: map[uint64]bool{}, acks: map[uint64]string{}}
+	l := newLedger()
 	again := 0
 	p := startBrokerProcess(t, dir)
 	producer := p.register(t)
@@ -109,7 +113,9 @@ func TestKilledBroker(t *testing.T) {
 		p.subscribe(t, subscription)
 	}
 	for point := range points {
-		l.load(t, p, producer, 1+random.IntN(400), time.Duration(random.IntN(3000))*time.Microsecond)
+		l.load(t, p, producer, 1+random.IntN(400), time.Duration(random.IntN(3000))*time.Microsecond, func() {
+			require.NoError(t, p.cmd.Process.Kill())
+		})
 		p.kill(t)
 		p = startBrokerProcess(t, dir)
 		producer = p.register(t)
@@ -148,8 +154,9 @@ func (p *brokerProcess) publish(ctx context.Context, producer uint64, id string)
 
 func idOf(m *danubepb.StreamMessage) string { return strings.TrimRight(string(m.GetPayload()), ".") }
 
-// load publishes on all lanes and acknowledges what the worker gets, until so many publishes were answered, and a moment longer.
-func (l *ledger) load(t *testing.T, p *brokerProcess, producer uint64, answers int, longer time.Duration) {
+// load publishes on all lanes and acknowledges what the worker gets, until so many publishes were answered, and a moment longer. Then, in
+// the midst of it, end ends the broker.
+func (l *ledger) load(t *testing.T, p *brokerProcess, producer uint64, answers int, longer time.Duration, end func()) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	var answered atomic.Int64
@@ -180,7 +187,7 @@ func (l *ledger) load(t *testing.T, p *brokerProcess, producer uint64, answers i
 	running.Go(func() { l.work(ctx, p, stream) })
 	<-enough
 	<-time.After(longer)
-	require.NoError(t, p.cmd.Process.Kill()) // in the midst of it
+	end()
 	stop()
 	running.Wait()
 }
