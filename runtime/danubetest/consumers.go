@@ -52,11 +52,6 @@ func (s consumers) ReceiveMessages(req *danubepb.ReceiveRequest, ss grpc.ServerS
 	if err := ss.SendHeader(metadata.MD{}); err != nil {
 		return err
 	}
-	send := sendAll
-	if s.broker.settings.traps.has(trickling) {
-		send = sendThrough
-	}
-	batch := make([]stored, 0, batchSize+1)
 	for {
 		select {
 		case <-st.ended:
@@ -65,12 +60,24 @@ func (s consumers) ReceiveMessages(req *danubepb.ReceiveRequest, ss grpc.ServerS
 			return status.FromContextError(st.ctx.Err()).Err()
 		case <-st.wake:
 		}
-		for batch = c.take(st, batch[:0]); len(batch) > 0; batch = c.take(st, batch[:0]) {
-			if err := send(st, ss, batch); err != nil {
-				return err
-			}
+		if err := elsewhere(func() error { return c.drain(st, ss) }); err != nil {
+			return err
 		}
 	}
+}
+
+// drain sends what is in the outbox. It keeps nothing, so that a stream that waits is small.
+func (c *consumer) drain(st *stream, ss grpc.ServerStreamingServer[danubepb.StreamMessage]) error {
+	send := sendAll
+	if c.sub.topic.broker.settings.traps.has(trickling) {
+		send = sendThrough
+	}
+	for batch := c.take(st, nil); len(batch) > 0; batch = c.take(st, batch[:0]) {
+		if err := send(st, ss, batch); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sendAll sends a batch, or as much of it as comes before the broker ends the stream.
