@@ -27,6 +27,9 @@ type ProducerSettings struct {
 	// InFlight is how many publishes may overlap on one partition; 0 means 1. More than one reorders deliveries, and on the real
 	// broker it loses messages for slow readers and can end for good subscriptions that were resumed after a restart.
 	InFlight int
+	// Schema is the schema of all messages that do not name one themselves; the zero value is none. It is looked up whenever the producer
+	// registers, before it creates a topic. The first producer with a subject makes it the topic's.
+	Schema SchemaReference
 }
 
 // A Producer sends messages to one topic. Its methods may be called concurrently.
@@ -47,6 +50,9 @@ func (c *Client) NewProducer(s ProducerSettings) (*Producer, error) {
 	}
 	if s.Name == "" {
 		return nil, errors.New("a producer needs a name")
+	}
+	if err := s.Schema.check(); err != nil {
+		return nil, err
 	}
 	p := &Producer{client: c, settings: s}
 	lane := func(topic, name string) *producerLane {
@@ -130,18 +136,23 @@ type producerLane struct {
 
 // An attachment is a registered producer: its id counts only on the broker that gave it.
 type attachment struct {
-	route route
-	id    uint64
+	route  route
+	id     uint64
+	schema schemaKey // of messages that name none
 }
 
 // send publishes w, registering again as often as the broker forgets the producer.
 func (l *producerLane) send(ctx context.Context, w *pb.StreamMessage) error {
 	w.RequestId = l.requests.Add(1)
 	w.ProducerName = l.name
+	unnamed := w.SchemaId == nil
 	for try := 1; ; try++ {
 		at, err := l.attached(ctx)
 		if err != nil {
 			return err
+		}
+		if unnamed {
+			at.schema.stamp(w)
 		}
 		w.MsgId = &pb.MsgID{ProducerId: at.id, TopicName: l.topic, BrokerAddr: at.route.brokerURL}
 		callCtx, cancel := context.WithTimeout(at.route.context(ctx), sendTimeout)
@@ -178,6 +189,10 @@ func (l *producerLane) attached(ctx context.Context) (*attachment, error) {
 }
 
 func (l *producerLane) register(ctx context.Context) (*attachment, error) {
+	schema, err := l.producer.schema(ctx)
+	if err != nil {
+		return nil, err
+	}
 	r, err := l.producer.client.lookup(ctx, l.topic)
 	if err != nil {
 		return nil, err
@@ -190,11 +205,12 @@ func (l *producerLane) register(ctx context.Context) (*attachment, error) {
 	}
 	resp, err := pb.NewProducerServiceClient(r.conn).CreateProducer(callCtx, &pb.ProducerRequest{
 		RequestId: l.requests.Add(1), ProducerName: l.name, TopicName: l.topic, DispatchStrategy: strategy,
+		SchemaRef: l.producer.settings.Schema.wire(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &attachment{route: r, id: resp.GetProducerId()}, nil
+	return &attachment{route: r, id: resp.GetProducerId(), schema: schema}, nil
 }
 
 // failed decides what follows a failed call on at: nil means that the caller tries again, after the wait that failed has made.
