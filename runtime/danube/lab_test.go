@@ -2,6 +2,7 @@ package danube_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"strings"
 	"testing"
@@ -21,6 +22,7 @@ type lab struct {
 	broker  *danubetest.Broker
 	client  *danube.Client
 	schemas danube.Schemas
+	admin   *danube.Admin
 	ctx     context.Context
 }
 
@@ -32,6 +34,7 @@ func inLab(t *testing.T, test func(*lab), opts ...danubetest.Option) {
 		require.NoError(t, err)
 		api, admin := bufconn.Listen(1<<20), bufconn.Listen(1<<20)
 		require.NoError(t, b.Serve(api, admin))
+		t.Cleanup(b.Close)
 		dial := danube.WithDialer(func(ctx context.Context, addr string) (net.Conn, error) {
 			if strings.HasSuffix(addr, ":50051") {
 				return admin.DialContext(ctx)
@@ -40,11 +43,14 @@ func inLab(t *testing.T, test func(*lab), opts ...danubetest.Option) {
 		})
 		c, err := danube.New("http://broker", dial)
 		require.NoError(t, err)
+		a, err := danube.NewAdmin("http://broker", dial)
+		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-		test(&lab{T: t, broker: b, client: c, schemas: c.Schemas(), ctx: ctx})
-		cancel()
-		require.NoError(t, c.Close())
-		b.Close()
+		t.Cleanup(func() {
+			cancel()
+			require.NoError(t, errors.Join(a.Close(), c.Close()))
+		})
+		test(&lab{T: t, broker: b, client: c, schemas: c.Schemas(), admin: a, ctx: ctx})
 	})
 }
 
