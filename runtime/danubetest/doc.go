@@ -18,6 +18,6 @@
 //   - a consumer has an outbox that its dispatcher fills and its receive stream empties (consumer.go)
 //   - the schema registry keeps subjects and versions (schemas.go); which messages a topic takes because of them is in
 //     topicschema.go, the rules of the types are in runtime/internal/schema
-//   - with [Secure] a gate stands before every call (gate.go); what each call needs is a table (rights.go)
+//   - with [Secure] a gate stands before every call (gate.go) and the HTTP port (web_gate.go); what calls need is a table (rights.go)
 //   - lock order: Broker.mu, then topic.mu, then the leaves (registry, schemas, faults, connections), which call nothing
 package danubetest
