@@ -44,6 +44,8 @@ type Client struct {
 	mu     sync.Mutex
 	conns  map[string]*grpc.ClientConn // by host:port
 	closed bool
+
+	schemas schemaCache
 }
 
 // An Option changes how New makes a Client.

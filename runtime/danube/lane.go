@@ -38,8 +38,9 @@ type lane struct {
 
 // An attachment is a registered producer: its id counts only on the broker that gave it.
 type attachment struct {
-	route route
-	id    uint64
+	route  route
+	id     uint64
+	schema schemaKey // of messages that name none
 }
 
 // An attaching is an attempt to register; done is closed when it is over.
@@ -63,6 +64,7 @@ type sending struct {
 	weight   int64    // of the producer's room
 	finished func(error)
 	given    bool // its outcome was told
+	stamped  bool // the message got its schema from at
 }
 
 // add takes s for sending.
@@ -148,6 +150,7 @@ func (l *lane) release(s *sending) {
 
 func (s *sending) send() {
 	l := s.lane
+	s.stamp()
 	id := msgID{producer: s.at.id, topic: l.topic, broker: s.at.route.brokerURL}
 	s.buffer = getBuffer(s.message.Size())
 	s.buffer.bytes = appendSend(s.buffer.bytes, &s.message, &id, s.request, l.name)
@@ -291,6 +294,10 @@ func (l *lane) refused(err error, try int) bool {
 
 // create registers the producer, which makes a missing topic.
 func (l *lane) create(ctx context.Context) (*attachment, error) {
+	schema, err := l.producer.schema(ctx)
+	if err != nil {
+		return nil, err
+	}
 	r, err := l.producer.client.lookup(ctx, l.topic)
 	if err != nil {
 		return nil, err
@@ -303,11 +310,12 @@ func (l *lane) create(ctx context.Context) (*attachment, error) {
 	}
 	resp, err := pb.NewProducerServiceClient(r.conn).CreateProducer(callCtx, &pb.ProducerRequest{
 		RequestId: 1, ProducerName: l.name, TopicName: l.topic, DispatchStrategy: strategy,
+		SchemaRef: l.producer.settings.Schema.wire(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &attachment{route: r, id: resp.GetProducerId()}, nil
+	return &attachment{route: r, id: resp.GetProducerId(), schema: schema}, nil
 }
 
 // fail takes out all that waits when err is not nil. The lane is locked.

@@ -29,6 +29,9 @@ type ProducerSettings struct {
 	InFlight int
 	// MaxBytes bounds what all messages take that were handed over and have no outcome yet; 0 means 32 MiB.
 	MaxBytes int64
+	// Schema is the schema of all messages that do not name one themselves; the zero value is none. It is looked up whenever the producer
+	// registers, before it creates a topic. The first producer with a subject makes it the topic's.
+	Schema SchemaReference
 }
 
 const (
@@ -57,6 +60,9 @@ func (c *Client) NewProducer(s ProducerSettings) (*Producer, error) {
 	}
 	if s.Name == "" {
 		return nil, errors.New("a producer needs a name")
+	}
+	if err := s.Schema.check(); err != nil {
+		return nil, err
 	}
 	if s.MaxBytes == 0 {
 		s.MaxBytes = defaultMaxBytes

@@ -1,0 +1,51 @@
+package danube_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/danube-messaging/danube-connect-go/runtime/danube"
+	"github.com/danube-messaging/danube-connect-go/runtime/danubetest"
+)
+
+// A lab is a bench on a fake clock with clients of all that a broker offers.
+type lab struct {
+	*bench
+	schemas danube.Schemas
+	ctx     context.Context
+}
+
+// inLab runs a test in a lab.
+func inLab(t *testing.T, test func(*lab), opts ...danubetest.Option) {
+	t.Helper()
+	bubble(t, func(b *bench) {
+		ctx, cancel := context.WithTimeout(b.Context(), time.Hour)
+		b.Cleanup(cancel)
+		test(&lab{bench: b, schemas: b.client.Schemas(), ctx: ctx})
+	}, opts...)
+}
+
+// inLabs runs a test against the broker that helps and the one that imitates the real broker.
+func inLabs(t *testing.T, test func(*lab)) {
+	t.Run("friendly", func(t *testing.T) {
+		t.Parallel()
+		inLab(t, test)
+	})
+	t.Run("v0.15", func(t *testing.T) {
+		t.Parallel()
+		inLab(t, test, danubetest.Imitate("v0.15"))
+	})
+}
+
+// requireRefused checks the reason and the text of an error, and that a retry is not worth it.
+func requireRefused(t testing.TB, err, reason error, text string) {
+	t.Helper()
+	require.ErrorIs(t, err, reason)
+	require.ErrorContains(t, err, text)
+	require.True(t, danube.IsPermanent(err), "%v", err)
+	var e *danube.Error
+	require.ErrorAs(t, err, &e)
+}
