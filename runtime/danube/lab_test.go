@@ -2,6 +2,7 @@ package danube_test
 
 import (
 	"context"
+	"net"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 type lab struct {
 	*bench
 	schemas danube.Schemas
+	admin   *danube.Admin
 	ctx     context.Context
 }
 
@@ -22,9 +24,16 @@ type lab struct {
 func inLab(t *testing.T, test func(*lab), opts ...danubetest.Option) {
 	t.Helper()
 	bubble(t, func(b *bench) {
+		a, err := danube.NewAdmin("http://memory", danube.WithDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			return b.admin.DialContext(ctx)
+		}))
+		require.NoError(b, err)
 		ctx, cancel := context.WithTimeout(b.Context(), time.Hour)
-		b.Cleanup(cancel)
-		test(&lab{bench: b, schemas: b.client.Schemas(), ctx: ctx})
+		b.Cleanup(func() {
+			cancel()
+			require.NoError(b, a.Close())
+		})
+		test(&lab{bench: b, schemas: b.client.Schemas(), admin: a, ctx: ctx})
 	}, opts...)
 }
 

@@ -42,21 +42,16 @@ func (s Schemas) SetTopicPolicy(ctx context.Context, topic string, policy Valida
 // Topic reads the schema of a topic. Partitions may differ, for example one that was added later; that is an error which names two of them.
 // The broker's answer has an id of the schema that is always 0 and is not passed on: ask [Schemas.Latest] for the subject.
 func (s Schemas) Topic(ctx context.Context, topic string) (TopicSchema, error) {
-	var found TopicSchema
-	var of string // the topic or partition that found is of
+	var got same[TopicSchema]
 	err := s.eachPartition(ctx, task{opTopicSchema, topic}, func(ctx context.Context, t task, broker schemapb.SchemaRegistryClient) error {
 		resp, err := ask(ctx, t, broker.GetTopicSchemaConfig, &schemapb.GetTopicSchemaConfigRequest{TopicName: t.what})
 		if err != nil {
 			return err
 		}
-		read := TopicSchema{Subject: resp.GetSchemaSubject(), Policy: ValidationPolicy(resp.GetValidationPolicy()), Payloads: resp.GetEnablePayloadValidation()}
-		if of != "" && read != found {
-			return t.refuse(codes.FailedPrecondition, nil, "%s has %+v and %s has %+v; configure the topic again", of, found, t.what, read)
-		}
-		found, of = read, t.what
-		return nil
+		policy := ValidationPolicy(resp.GetValidationPolicy())
+		return got.add(t, TopicSchema{Subject: resp.GetSchemaSubject(), Policy: policy, Payloads: resp.GetEnablePayloadValidation()})
 	})
-	return found, err
+	return got.value, err
 }
 
 // eachPartition calls f for a topic, or for each of its partitions in order, with the registry of the broker that has it loaded: no other one

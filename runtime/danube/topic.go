@@ -66,3 +66,13 @@ func keyPartition(key string, n int) int {
 	h.Write([]byte(key))
 	return int(h.Sum64() % uint64(n))
 }
+
+// splitPartition splits the number off the name of a partition; it is -1 for the name of a topic.
+func splitPartition(name string) (base string, i int) {
+	if at := strings.LastIndex(name, partitionInfix); at >= 0 {
+		if i, ok := partitionOf(name[:at], name); ok {
+			return name[:at], i
+		}
+	}
+	return name, -1
+}
