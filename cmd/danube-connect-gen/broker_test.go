@@ -167,21 +167,3 @@ func TestProduceTellsWhatTheBrokerRefuses(t *testing.T) {
 	require.Equal(t, exitFailed, status)
 	require.Regexp(t, `^danube-connect-gen: produce: create producer /default/x: .*NonReliable does not match`, errs)
 }
-
-func TestTopicsMergesPartitions(t *testing.T) {
-	t.Parallel()
-	for name, want := range map[string]struct {
-		base string
-		part bool
-	}{
-		"/a/b":               {"/a/b", false},
-		"/a/b-part-0":        {"/a/b", true},
-		"/a/b-part-12":       {"/a/b", true},
-		"/a/b-part-x":        {"/a/b-part-x", false},
-		"/a/b-part-c-part-1": {"/a/b-part-c", true},
-	} {
-		base, part := partitionBase(name)
-		require.Equal(t, want.base, base)
-		require.Equal(t, want.part, part)
-	}
-}

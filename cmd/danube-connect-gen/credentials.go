@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -12,9 +11,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/danube-messaging/danube-connect-go/runtime/danube"
 )
@@ -100,27 +96,6 @@ func (o *credentialOptions) clientOptions(what string) (opts []danube.Option, er
 	opts = append(opts, danube.WithRootCAs(roots))
 	if token != nil {
 		opts = append(opts, danube.WithToken(token))
-	}
-	return opts, nil
-}
-
-// dialOptions are the credentials as options of a connection, with TLS if the URL asks for it.
-func (o *credentialOptions) dialOptions(what string, secure bool) (opts []grpc.DialOption, err error) {
-	roots, err := o.roots(what)
-	if err != nil {
-		return nil, err
-	}
-	token, err := o.token(what)
-	if err != nil {
-		return nil, err
-	}
-	transport := insecure.NewCredentials()
-	if secure {
-		transport = credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots})
-	}
-	opts = append(opts, grpc.WithTransportCredentials(transport))
-	if token != nil {
-		opts = append(opts, grpc.WithPerRPCCredentials(token))
 	}
 	return opts, nil
 }

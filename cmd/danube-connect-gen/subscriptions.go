@@ -1,19 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc"
 
 	"github.com/danube-messaging/danube-connect-go/runtime/danube"
-	"github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb"
-	"github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb/adminpb"
 )
 
 type subscriptionsOptions struct {
@@ -26,15 +24,15 @@ type subscriptionData struct {
 	Topic  string      `json:"topic"` // with partition suffix
 	Name   string      `json:"name"`
 	Type   string      `json:"type,omitempty"`   // empty when the broker does not say
-	Window uint32      `json:"window,omitempty"` // 0 when none is set for this subscription
+	Window int         `json:"window,omitempty"` // 0 when none is set for this subscription
 	Policy *policyData `json:"policy,omitempty"` // nil when the broker does not say, as on topics that keep no messages
 }
 
 type policyData struct {
 	MaxRedeliveries  uint32 `json:"max_redeliveries"`
-	AckTimeoutMs     uint64 `json:"ack_timeout_ms"`
-	BaseRedeliveryMs uint64 `json:"base_redelivery_delay_ms"`
-	MaxRedeliveryMs  uint64 `json:"max_redelivery_delay_ms"`
+	AckTimeoutMs     int64  `json:"ack_timeout_ms"`
+	BaseRedeliveryMs int64  `json:"base_redelivery_delay_ms"`
+	MaxRedeliveryMs  int64  `json:"max_redelivery_delay_ms"`
 	Backoff          string `json:"backoff"`       // Fixed or Exponential
 	PoisonPolicy     string `json:"poison_policy"` // Block, Drop or DeadLetter
 	DeadLetterTopic  string `json:"dead_letter_topic,omitempty"`
@@ -60,85 +58,55 @@ func newSubscriptionsCmd(io streams) *cobra.Command {
 }
 
 func subscriptionsRun(ctx context.Context, io streams, opts subscriptionsOptions) error {
-	base, _ := partitionBase(opts.topic) // one partition may be asked about
-	if err := danube.CheckTopic(base); err != nil {
-		return badInput("subscriptions", err, "")
-	}
-	var list []subscriptionData
-	err := opts.ask(ctx, "subscriptions", func(ctx context.Context, conn *grpc.ClientConn) error {
-		names, err := partitionsOf(ctx, conn, opts.topic)
-		for _, name := range names {
-			if err == nil {
-				list, err = appendSubscriptions(ctx, conn, list, name)
-			}
+	list := []subscriptionData{}
+	err := opts.ask(ctx, "subscriptions", func(ctx context.Context, admin *danube.Admin) error {
+		found, err := admin.Subscriptions(ctx, opts.topic)
+		for _, s := range found {
+			list = append(list, describe(ctx, admin, s))
 		}
-		return err
+		return cmp.Or(err, ctx.Err())
 	})
 	switch {
-	case err != nil:
-		return err
-	case list == nil:
+	case errors.Is(err, danube.ErrBadName):
+		return badInput("subscriptions", errors.New(words(err)), "")
+	case errors.Is(err, danube.ErrNotFound):
 		return &failure{
 			exit: exitFailed, code: "no_topic", what: "subscriptions", err: fmt.Errorf("there is no topic %s", opts.topic),
 			mend: "see danube-connect-gen topics",
 		}
+	case err != nil:
+		return err
 	case opts.json:
 		return printJSON(io.out, envelope{OK: true, Data: list})
 	}
 	return printSubscriptions(io.out, list)
 }
 
-// partitionsOf finds the topic of that name, or its partitions. Asked about a topic that does not exist, the broker describes one
-// without subscriptions, so its list of topics has to tell.
-func partitionsOf(ctx context.Context, conn *grpc.ClientConn, topic string) (names []string, err error) {
-	infos, err := allTopics(ctx, conn)
-	for _, t := range infos {
-		if base, isPartition := partitionBase(t.GetName()); t.GetName() == topic || (isPartition && base == topic) {
-			names = append(names, t.GetName())
-		}
+// describe asks about one subscription. Topics that keep no messages have neither policy nor window, which is an error to those who ask.
+func describe(ctx context.Context, admin *danube.Admin, s danube.SubscriptionInfo) subscriptionData {
+	d := subscriptionData{Topic: s.Topic, Name: s.Name}
+	if p, kind, err := admin.FailurePolicy(ctx, s.Topic, s.Name); err == nil {
+		d.Type, d.Policy = kind.String(), policyOf(p)
 	}
-	slices.Sort(names)
-	return slices.Compact(names), err
+	if window, err := admin.Window(ctx, s.Topic, s.Name); err == nil {
+		d.Window = window
+	}
+	return d
 }
 
-// appendSubscriptions asks about the subscriptions of one topic. The broker repeats their names.
-func appendSubscriptions(ctx context.Context, conn *grpc.ClientConn, list []subscriptionData, topic string) ([]subscriptionData, error) {
-	admin := adminpb.NewTopicAdminClient(conn)
-	found, err := admin.ListSubscriptions(ctx, &adminpb.TopicRequest{Name: topic})
-	if err != nil {
-		return nil, err
+func policyOf(p danube.FailurePolicy) *policyData {
+	backoff := "Exponential"
+	if p.Fixed {
+		backoff = "Fixed"
 	}
-	names := slices.Sorted(slices.Values(found.GetSubscriptions()))
-	list = append([]subscriptionData{}, list...) // not nil: the topic is there
-	for _, name := range slices.Compact(names) {
-		s := subscriptionData{Topic: topic, Name: name}
-		// Topics that keep no messages have neither policy nor window, which the broker answers with an error.
-		policy, err := admin.GetSubscriptionFailurePolicy(ctx, &adminpb.GetSubscriptionFailurePolicyRequest{Topic: topic, Subscription: name})
-		if err == nil && policy.GetFailurePolicy() != nil {
-			s.Type = danubepb.ConsumerRequest_SubscriptionType_name[policy.GetSubscriptionType()]
-			s.Policy = policyOf(policy.GetFailurePolicy())
-		}
-		config, err := admin.GetSubscriptionDispatchConfig(ctx, &adminpb.GetSubscriptionDispatchConfigRequest{Topic: topic, Subscription: name})
-		if err == nil {
-			s.Window = config.GetDispatchConfig().GetMaxUnackedMessages()
-		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		list = append(list, s)
-	}
-	return list, nil
-}
-
-func policyOf(w *adminpb.SubscriptionFailurePolicy) *policyData {
 	return &policyData{
-		MaxRedeliveries:  w.GetMaxRedeliveryCount(),
-		AckTimeoutMs:     w.GetAckTimeoutMs(),
-		BaseRedeliveryMs: w.GetBaseRedeliveryDelayMs(),
-		MaxRedeliveryMs:  w.GetMaxRedeliveryDelayMs(),
-		Backoff:          w.GetBackoffStrategy().String(),
-		PoisonPolicy:     w.GetPoisonPolicy().String(),
-		DeadLetterTopic:  w.GetDeadLetterTopic(),
+		MaxRedeliveries:  p.MaxRedeliveries,
+		AckTimeoutMs:     p.AckTimeout.Milliseconds(),
+		BaseRedeliveryMs: p.BaseDelay.Milliseconds(),
+		MaxRedeliveryMs:  p.MaxDelay.Milliseconds(),
+		Backoff:          backoff,
+		PoisonPolicy:     p.Poison.String(),
+		DeadLetterTopic:  p.DeadLetterTopic,
 	}
 }
 

@@ -4,18 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
-	"slices"
-	"strconv"
-	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/status"
 
-	"github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb/adminpb"
+	"github.com/danube-messaging/danube-connect-go/runtime/danube"
 )
 
 type topicsOptions struct {
@@ -55,39 +49,54 @@ func (o *topicsOptions) addFlags(cmd *cobra.Command) {
 	o.credentialOptions.addFlags(cmd)
 }
 
-// ask lets question ask the admin API, within the time of --timeout.
-func (o *topicsOptions) ask(ctx context.Context, what string, question func(context.Context, *grpc.ClientConn) error) error {
-	conn, err := o.dial(what)
+// ask lets question ask the admin API, within the time of --timeout. What a topic or its name is to blame for comes back as it is.
+func (o *topicsOptions) ask(ctx context.Context, what string, question func(context.Context, *danube.Admin) error) error {
+	opts, err := o.credentialOptions.clientOptions(what)
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	admin, err := danube.NewAdmin(o.admin, opts...)
+	if err != nil {
+		return badInput(what, fmt.Errorf("--admin: %w", err), "write http://HOST:PORT")
+	}
+	defer admin.Close()
 	limited, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	err = question(limited, conn)
+	err = question(limited, admin)
 	switch {
 	case ctx.Err() != nil:
 		return cancelled(what)
-	case err != nil:
-		return &failure{
-			exit: exitEnvironment, code: "no_broker", what: what,
-			err:  fmt.Errorf("%s: %s", o.admin, status.Convert(err).Message()),
-			mend: "name another --admin, or start a broker with `danube-connect-gen broker`",
-		}
+	case err == nil || errors.Is(err, danube.ErrNotFound) || errors.Is(err, danube.ErrBadName):
+		return err
 	}
-	return nil
+	return &failure{
+		exit: exitEnvironment, code: "no_broker", what: what,
+		err:  fmt.Errorf("%s: %s", o.admin, words(err)),
+		mend: "name another --admin, or start a broker with `danube-connect-gen broker`",
+	}
+}
+
+// words are what the broker says, without the call that it answers.
+func words(err error) string {
+	var e *danube.Error
+	if errors.As(err, &e) {
+		return e.Text
+	}
+	return err.Error()
 }
 
 func topicsRun(ctx context.Context, io streams, opts topicsOptions) error {
-	var infos []*adminpb.TopicInfo
-	err := opts.ask(ctx, "topics", func(ctx context.Context, conn *grpc.ClientConn) (err error) {
-		infos, err = allTopics(ctx, conn)
+	topics := []topicData{}
+	err := opts.ask(ctx, "topics", func(ctx context.Context, admin *danube.Admin) error {
+		all, err := admin.Topics(ctx, "")
+		for _, t := range all {
+			topics = append(topics, topicDataOf(t))
+		}
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	topics := merge(infos)
 	if opts.json {
 		return printJSON(io.out, envelope{OK: true, Data: topics})
 	}
@@ -99,72 +108,12 @@ func topicsRun(ctx context.Context, io streams, opts topicsOptions) error {
 	return w.Flush()
 }
 
-func (o *topicsOptions) dial(what string) (*grpc.ClientConn, error) {
-	u, err := url.Parse(o.admin)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Port() == "" {
-		return nil, badInput(what, fmt.Errorf("--admin: %q is not a URL with a port", o.admin), "write http://HOST:PORT")
+func topicDataOf(t danube.TopicInfo) topicData {
+	d := topicData{Name: t.Name, Partitions: len(t.Partitions), Delivery: "NonReliable"}
+	if t.Reliable {
+		d.Delivery = "Reliable"
 	}
-	opts, err := o.dialOptions(what, u.Scheme == "https")
-	if err != nil {
-		return nil, err
-	}
-	return grpc.NewClient(u.Host, opts...)
-}
-
-// allTopics asks namespace by namespace. The broker repeats names of namespaces, and takes a namespace for a mere prefix.
-func allTopics(ctx context.Context, conn *grpc.ClientConn) ([]*adminpb.TopicInfo, error) {
-	spaces, err := adminpb.NewBrokerAdminClient(conn).ListNamespaces(ctx, &adminpb.Empty{})
-	if err != nil {
-		return nil, err
-	}
-	names := slices.Clone(spaces.GetNamespaces())
-	slices.Sort(names)
-	var all []*adminpb.TopicInfo
-	for _, name := range slices.Compact(names) {
-		list, err := adminpb.NewTopicAdminClient(conn).ListNamespaceTopics(ctx, &adminpb.NamespaceRequest{Name: name})
-		if err != nil {
-			return nil, err
-		}
-		for _, t := range list.GetTopics() {
-			if strings.HasPrefix(t.GetName(), "/"+strings.Trim(name, "/")+"/") {
-				all = append(all, t)
-			}
-		}
-	}
-	return all, nil
-}
-
-// merge makes one topic of its partitions.
-func merge(infos []*adminpb.TopicInfo) []topicData {
-	byName := map[string]topicData{}
-	for _, t := range infos {
-		name, isPartition := partitionBase(t.GetName())
-		d := byName[name]
-		d.Name, d.Delivery = name, t.GetDelivery()
-		if isPartition {
-			d.Partitions++
-		}
-		byName[name] = d
-	}
-	topics := []topicData{}
-	for _, d := range byName {
-		topics = append(topics, d)
-	}
-	slices.SortFunc(topics, func(a, b topicData) int { return strings.Compare(a.Name, b.Name) })
-	return topics
-}
-
-// partitionBase splits the number off the name of a partition.
-func partitionBase(name string) (string, bool) {
-	const mark = "-part-"
-	i := strings.LastIndex(name, mark)
-	if i < 0 {
-		return name, false
-	}
-	if _, err := strconv.ParseUint(name[i+len(mark):], 10, 32); err != nil {
-		return name, false
-	}
-	return name[:i], true
+	return d
 }
 
 func cancelled(what string) error {

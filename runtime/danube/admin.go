@@ -160,9 +160,9 @@ func patiently(ctx context.Context, mendable error, try func() error) error {
 
 // topicName is a topic's name with the slash at its beginning, and refuses what no topic can be called.
 func (t task) topicName(name string) (string, error) {
-	name = "/" + strings.TrimPrefix(name, "/")
-	if !topicForm.MatchString(name) {
-		return "", t.refuse(codes.InvalidArgument, ErrBadName, "%q is not of the form /namespace/topic (letters, digits, _ and -)", name)
+	full := "/" + strings.TrimPrefix(name, "/")
+	if !topicForm.MatchString(full) {
+		return "", t.refuse(codes.InvalidArgument, ErrBadName, "%v", errTopicForm(name))
 	}
-	return name, nil
+	return full, nil
 }

@@ -2,25 +2,19 @@ package danube_test
 
 import (
 	"context"
-	"errors"
 	"net"
-	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/danube-messaging/danube-connect-go/runtime/danube"
 	"github.com/danube-messaging/danube-connect-go/runtime/danubetest"
 )
 
-// A lab is a broker in memory on a fake clock, with a client of each of its ports.
+// A lab is a bench on a fake clock with clients of all that a broker offers.
 type lab struct {
-	*testing.T
-	broker  *danubetest.Broker
-	client  *danube.Client
+	*bench
 	schemas danube.Schemas
 	admin   *danube.Admin
 	ctx     context.Context
@@ -29,29 +23,18 @@ type lab struct {
 // inLab runs a test in a lab.
 func inLab(t *testing.T, test func(*lab), opts ...danubetest.Option) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		b, err := danubetest.New(opts...)
-		require.NoError(t, err)
-		api, admin := bufconn.Listen(1<<20), bufconn.Listen(1<<20)
-		require.NoError(t, b.Serve(api, admin))
-		t.Cleanup(b.Close)
-		dial := danube.WithDialer(func(ctx context.Context, addr string) (net.Conn, error) {
-			if strings.HasSuffix(addr, ":50051") {
-				return admin.DialContext(ctx)
-			}
-			return api.DialContext(ctx)
-		})
-		c, err := danube.New("http://broker", dial)
-		require.NoError(t, err)
-		a, err := danube.NewAdmin("http://broker", dial)
-		require.NoError(t, err)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-		t.Cleanup(func() {
+	bubble(t, func(b *bench) {
+		a, err := danube.NewAdmin("http://memory", danube.WithDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			return b.admin.DialContext(ctx)
+		}))
+		require.NoError(b, err)
+		ctx, cancel := context.WithTimeout(b.Context(), time.Hour)
+		b.Cleanup(func() {
 			cancel()
-			require.NoError(t, errors.Join(a.Close(), c.Close()))
+			require.NoError(b, a.Close())
 		})
-		test(&lab{T: t, broker: b, client: c, schemas: c.Schemas(), admin: a, ctx: ctx})
-	})
+		test(&lab{bench: b, schemas: b.client.Schemas(), admin: a, ctx: ctx})
+	}, opts...)
 }
 
 // inLabs runs a test against the broker that helps and the one that imitates the real broker.

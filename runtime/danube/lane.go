@@ -64,6 +64,7 @@ type sending struct {
 	weight   int64    // of the producer's room
 	finished func(error)
 	given    bool // its outcome was told
+	stamped  bool // the message got its schema from at
 }
 
 // add takes s for sending.
@@ -149,21 +150,12 @@ func (l *lane) release(s *sending) {
 
 func (s *sending) send() {
 	l := s.lane
+	s.stamp()
 	id := msgID{producer: s.at.id, topic: l.topic, broker: s.at.route.brokerURL}
 	s.buffer = getBuffer(s.message.Size())
-	s.buffer.bytes = appendSend(s.buffer.bytes, s.stamped(), &id, s.request, l.name)
+	s.buffer.bytes = appendSend(s.buffer.bytes, &s.message, &id, s.request, l.name)
 	s.call = call{calls: s.at.route.calls, method: methodSend, request: s.buffer.bytes, deadline: time.Now().Add(sendTimeout), done: s.answered}
 	s.start()
-}
-
-// stamped is the message with the producer's schema if it names none itself.
-func (s *sending) stamped() *Message {
-	if s.message.SchemaID != 0 || s.at.schema == (schemaKey{}) {
-		return &s.message
-	}
-	m := s.message
-	m.SchemaID, m.SchemaVersion = s.at.schema.id, s.at.schema.version
-	return &m
 }
 
 // answered decides what follows the answer.

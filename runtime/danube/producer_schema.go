@@ -16,6 +16,13 @@ func (p *Producer) schema(ctx context.Context) (schemaKey, error) {
 	return schemaKey{id, version}, err
 }
 
+// stamp gives the message the producer's schema if it names none, anew after each registration.
+func (s *sending) stamp() {
+	if k := s.at.schema; k.id != 0 && (s.stamped || s.message.SchemaID == 0) {
+		s.message.SchemaID, s.message.SchemaVersion, s.stamped = k.id, k.version, true
+	}
+}
+
 // wire is the reference as CreateProducer takes it, which looks at the subject only.
 func (r SchemaReference) wire() *pb.SchemaReference {
 	w := &pb.SchemaReference{Subject: r.Subject}

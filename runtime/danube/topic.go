@@ -18,12 +18,16 @@ const partitionInfix = "-part-"
 // which lets pass some names that nobody can use afterwards, such as those with empty parts.
 func CheckTopic(name string) error {
 	if !topicForm.MatchString(name) {
-		return fmt.Errorf("topic %q is not of the form /namespace/topic (letters, digits, _ and -), for example /default/events", name)
+		return errTopicForm(name)
 	}
 	if strings.Contains(name, partitionInfix) {
 		return fmt.Errorf("topic %q contains %q, which the broker reserves for the partitions that it names itself", name, partitionInfix)
 	}
 	return nil
+}
+
+func errTopicForm(name string) error {
+	return fmt.Errorf("topic %q is not of the form /namespace/topic (letters, digits, _ and -), for example /default/events", name)
 }
 
 // PartitionName is the topic of partition i of the partitioned topic base.

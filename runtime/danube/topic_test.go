@@ -24,6 +24,21 @@ func TestOnlyOwnPartitionsCountAndInOrder(t *testing.T) {
 	require.Empty(t, ownPartitions("/d/x", []string{"/d/x-dlq"}))
 }
 
+func TestPartitionNamesAreSplit(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]struct {
+		base string
+		part int
+	}{
+		"/a/b": {"/a/b", -1}, "/a/b-part-0": {"/a/b", 0}, "/a/b-part-12": {"/a/b", 12}, "/a/b-part-x": {"/a/b-part-x", -1},
+		"/a/b-part-02": {"/a/b-part-02", -1}, "/a/b-part-c-part-1": {"/a/b-part-c", 1},
+	} {
+		base, part := splitPartition(name)
+		require.Equal(t, want.base, base)
+		require.Equal(t, want.part, part)
+	}
+}
+
 // The vectors are those of the official clients: FNV-1a 64 modulo the number of partitions.
 func TestKeysGoToThePartitionsOfOfficialClients(t *testing.T) {
 	t.Parallel()
