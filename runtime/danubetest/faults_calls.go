@@ -88,7 +88,7 @@ func (b *Broker) beforeStream(srv any, ss grpc.ServerStream, info *grpc.StreamSe
 	if b.faults.halted.Load() {
 		return errStopped
 	}
-	return handler(srv, ss)
+	return handler(srv, shallow{ss})
 }
 
 // disturb refuses or delays a call that came by the connection of ctx from clients of these names.
