@@ -36,22 +36,16 @@ func (s consumers) Subscribe(ctx context.Context, req *danubepb.ConsumerRequest)
 }
 
 func (s consumers) ReceiveMessages(req *danubepb.ReceiveRequest, ss grpc.ServerStreamingServer[danubepb.StreamMessage]) error {
-	c := s.broker.ids.consumer(req.GetConsumerId())
-	if c == nil {
-		return errNoConsumer(req.GetConsumerId())
-	}
-	if err := s.broker.cutOff(ss.Context(), []string{c.name}); err != nil {
-		return err
-	}
 	st := &stream{ctx: ss.Context(), wake: make(chan struct{}, 1), ended: make(chan struct{})}
-	if err := c.open(ss.Context(), st); err != nil {
+	var c *consumer
+	err := elsewhere(func() (err error) {
+		c, err = s.open(req.GetConsumerId(), st, ss)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	defer c.closed(st)
-	// Clients take the headers as the sign that the stream is open.
-	if err := ss.SendHeader(metadata.MD{}); err != nil {
-		return err
-	}
 	for {
 		select {
 		case <-st.ended:
@@ -64,6 +58,26 @@ func (s consumers) ReceiveMessages(req *danubepb.ReceiveRequest, ss grpc.ServerS
 			return err
 		}
 	}
+}
+
+// open makes st the stream of a consumer.
+func (s consumers) open(id uint64, st *stream, ss grpc.ServerStream) (*consumer, error) {
+	c := s.broker.ids.consumer(id)
+	if c == nil {
+		return nil, errNoConsumer(id)
+	}
+	if err := s.broker.cutOff(st.ctx, []string{c.name}); err != nil {
+		return nil, err
+	}
+	if err := c.open(st.ctx, st); err != nil {
+		return nil, err
+	}
+	// Clients take the headers as the sign that the stream is open.
+	if err := ss.SendHeader(metadata.MD{}); err != nil {
+		c.closed(st)
+		return nil, err
+	}
+	return c, nil
 }
 
 // drain sends what is in the outbox. It keeps nothing, so that a stream that waits is small.

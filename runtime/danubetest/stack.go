@@ -1,9 +1,6 @@
 package danubetest
 
-import (
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
-)
+import "google.golang.org/grpc"
 
 // A receive stream waits for most of its life, on a goroutine of its own. Its stack stays as large as the deepest call needed, since
 // waiting takes more than the quarter of it below which the garbage collector makes it smaller: 8 KiB once a message was encoded or
@@ -16,15 +13,10 @@ func elsewhere(f func() error) error {
 	return <-done
 }
 
-// shallow is a stream whose request and headers pass elsewhere; messages are sent by whoever calls it.
+// shallow is a stream whose request is read elsewhere.
 type shallow struct{ grpc.ServerStream }
 
 // RecvMsg implements [grpc.ServerStream].
 func (s shallow) RecvMsg(m any) error {
 	return elsewhere(func() error { return s.ServerStream.RecvMsg(m) })
-}
-
-// SendHeader implements [grpc.ServerStream].
-func (s shallow) SendHeader(md metadata.MD) error {
-	return elsewhere(func() error { return s.ServerStream.SendHeader(md) })
 }

@@ -2,6 +2,8 @@ package danubetest_test
 
 import (
 	"fmt"
+	"io"
+	"log/slog"
 	"runtime"
 	"runtime/metrics"
 	"testing"
@@ -9,12 +11,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb"
+	"github.com/danube-messaging/danube-connect-go/runtime/danubetest"
 )
 
 // It runs alone, since it looks at the whole process.
 func TestAReceiveStreamThatWaitsIsSmall(t *testing.T) {
 	const streams = 500
-	c := start(t)
+	c := start(t, danubetest.Logger(slog.New(slog.NewTextHandler(io.Discard, nil)))) // which takes more stack than none
 	p := c.producer(orders, "p", reliable)
 	before := stackBytes()
 	for i := range streams {
