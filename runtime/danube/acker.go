@@ -51,7 +51,9 @@ type acker struct {
 
 	received, confirmed, repeated uint64
 	hanging                       int       // calls in a row that met their deadline
+	hangingSince                  time.Time // begin of the first of them
 	lastDelivery                  time.Time // of a message, repeated or not
+	proven                        bool      // an acknowledgement was confirmed in this life
 }
 
 // An entry is one message on its way from delivery to confirmation.
@@ -108,10 +110,10 @@ func (a *acker) opened(r route, newLife bool) {
 		for _, e := range a.entries {
 			a.drop(e)
 		}
-		a.seen, a.top = false, nil
+		a.seen, a.top, a.proven = false, nil, false
 		a.life++
 	}
-	a.route, a.open = r, true
+	a.route, a.open, a.hanging = r, true, 0
 }
 
 // closed ends a session: whatever is not confirmed has to come again.
@@ -264,6 +266,7 @@ func (a *acker) finish(e *entry, confirmed bool) {
 	switch {
 	case confirmed && e.acked && !e.dead:
 		a.confirmed++
+		a.proven = true
 		a.drop(e)
 		a.schedule(a.top)
 	case confirmed && e.nack != nil && !e.dead:
@@ -355,6 +358,9 @@ func (e *entry) answered() {
 	}
 	defer a.release()
 	if isTimeout(e.err) {
+		if a.hanging == 0 {
+			a.hangingSince = e.deadline.Add(-callTimeout)
+		}
 		a.hanging++
 	}
 	// A broken connection ends the stream as well; reopening it for every lost answer would cost deliveries.

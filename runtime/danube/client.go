@@ -46,6 +46,7 @@ type Client struct {
 	closed bool
 
 	schemas schemaCache
+	publishers publishers
 }
 
 // An Option changes how New makes a Client.

@@ -31,6 +31,11 @@ type ConsumerSettings struct {
 	// MaxBytes bounds what the messages take that the caller has not passed to Ack; 0 means 64 MiB. One message is always taken. Beyond it
 	// messages are dropped unacknowledged and the stream is opened again once half of it is free, which counts as one delivery of them.
 	MaxBytes int64
+	// Alone says that no other process consumes from this subscription, as is always so on Exclusive ones. Only then does a message that
+	// does not come here mean that something is wrong with the subscription.
+	Alone bool
+	// Gauges is what the broker's metrics endpoint tells, which decides between states that look alike; nil for none.
+	Gauges GaugeView
 }
 
 const defaultHeldBytes = 64 << 20
@@ -52,9 +57,13 @@ type Consumer struct {
 	once   sync.Once
 	err    error
 
+	changed chan struct{} // see Changed
+	poked   chan struct{} // see poke
+
 	mu       sync.Mutex
 	subs     []*subscription
-	starting health // before the first subscription is there
+	starting health   // before the first subscription is there
+	standing standing // likewise
 }
 
 // A Delivery is a message that waits for [Consumer.Ack].
@@ -82,9 +91,12 @@ func (c *Client) NewConsumer(s ConsumerSettings) (*Consumer, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	k := &Consumer{client: c, settings: s, queue: queue.New[Delivery](), cancel: cancel, failed: make(chan struct{})}
+	k.changed, k.poked = make(chan struct{}, 1), make(chan struct{}, 1)
+	k.standing.now = SubscriptionState{Topic: s.Topic, Partition: -1, Since: time.Now()}
 	k.memory.limit = s.MaxBytes
 	k.starting.set(errors.New("subscribing to " + s.Topic))
 	k.wg.Go(func() { k.run(ctx) })
+	k.wg.Go(func() { k.watch(ctx) })
 	return k, nil
 }
 
@@ -147,10 +159,16 @@ func (k *Consumer) Flush(ctx context.Context) error {
 
 // Pause closes the streams. While they are closed the broker counts no delivery attempt and no acknowledgement timeout against the
 // messages that the caller holds; reason shows in Health. Ack goes on working: it takes effect after Resume.
-func (k *Consumer) Pause(reason error) { k.gate.close(reason) }
+func (k *Consumer) Pause(reason error) {
+	k.gate.close(reason)
+	k.poke()
+}
 
 // Resume opens the streams again. Messages that the caller still holds or has acknowledged meanwhile are not delivered again.
-func (k *Consumer) Resume() { k.gate.open() }
+func (k *Consumer) Resume() {
+	k.gate.open()
+	k.poke()
+}
 
 // Held counts the messages that were received and not yet passed to Ack, those not yet handed out by Receive included.
 func (k *Consumer) Held() int {
@@ -240,6 +258,7 @@ func (k *Consumer) run(ctx context.Context) {
 	k.subs = subs
 	k.mu.Unlock()
 	k.starting.set(nil)
+	k.poke()
 	for _, s := range subs {
 		k.wg.Go(func() { s.run(ctx) })
 	}
@@ -265,6 +284,7 @@ func (k *Consumer) discover(ctx context.Context) ([]int, error) {
 			return nil, err
 		}
 		k.starting.set(err)
+		k.poke()
 		k.client.log.Warn("subscribing waits for the broker", zap.String("topic", s.Topic), zap.Int("try", try), zap.Error(err))
 		if err := reconnect.Wait(ctx, try); err != nil {
 			return nil, err
@@ -289,4 +309,5 @@ func (k *Consumer) fail(err error) {
 		k.err = err
 		close(k.failed)
 	})
+	k.poke()
 }

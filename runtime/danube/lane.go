@@ -33,6 +33,7 @@ type lane struct {
 	pause     *time.Timer // set while a failure is waited out
 	failures  int         // in a row
 	requests  uint64
+	sight     publishSight
 	closed    bool
 }
 
@@ -164,6 +165,7 @@ func (s *sending) answered() {
 	s.buffer.free()
 	l.mu.Lock()
 	l.inFlight--
+	l.sight.answered(s.deadline.Add(-sendTimeout), err)
 	again := false
 	if err == nil {
 		l.failures = 0
@@ -335,6 +337,7 @@ func (l *lane) fail(err error) []*sending {
 
 // close ends the lane; what waits is told ErrClosed. What is under way is told what the broker answers.
 func (l *lane) close() {
+	l.producer.client.publishers.remove(l)
 	l.mu.Lock()
 	l.closed = true
 	if l.attaching != nil {

@@ -78,7 +78,9 @@ func (c *Client) NewProducer(s ProducerSettings) (*Producer, error) {
 }
 
 func (p *Producer) newLane(topic, name string) *lane {
-	return &lane{producer: p, topic: topic, name: name, limit: max(p.settings.InFlight, 1), last: make(map[string]*sending)}
+	l := &lane{producer: p, topic: topic, name: name, limit: max(p.settings.InFlight, 1), last: make(map[string]*sending)}
+	p.client.publishers.add(l)
+	return l
 }
 
 // Register creates the topic and its partitions where they are missing, so that consumers find them. It retries until ctx is done

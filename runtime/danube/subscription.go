@@ -30,13 +30,21 @@ type subscription struct {
 	acker     *acker
 	health    health
 
-	mu   sync.Mutex
-	stop context.CancelCauseFunc // ends the present session; nil between sessions
+	standing standing
 
-	lastID uint64 // the broker's id of this consumer in the session before
-	known  bool   // lastID is set
-	names  int    // given up, of a Key-Shared consumer
-	ended  time.Time
+	mu         sync.Mutex
+	stop       context.CancelCauseFunc // ends the present session; nil between sessions
+	lastID     uint64                  // the broker's id of this consumer, of the present session or the one before
+	known      bool                    // lastID is set
+	route      route                   // of the present session
+	opened     time.Time               // when the present stream was opened; zero between sessions
+	ended      time.Time               // when the last one ended
+	healthy    time.Time               // when the broker said last that it sees the stream
+	unanswered time.Time               // since when Subscribe hangs although lookups are answered
+
+	suspect bool // the broker may have lost the last stream long before it ended here
+
+	names int // given up, of a Key-Shared consumer; only run uses it
 }
 
 func newSubscription(k *Consumer, partition int) *subscription {
@@ -46,6 +54,7 @@ func newSubscription(k *Consumer, partition int) *subscription {
 		entries: make(map[uint64]*entry),
 	}
 	s.health.set(errors.New("subscribing to " + s.topic))
+	s.standing.now = SubscriptionState{Topic: k.settings.Topic, Partition: partition, Since: time.Now()}
 	return s
 }
 
@@ -66,6 +75,7 @@ func (s *subscription) run(ctx context.Context) {
 			continue // paused: the gate says when to go on
 		}
 		s.health.set(err)
+		s.consumer.poke()
 		if IsPermanent(err) {
 			s.consumer.fail(err)
 			return
@@ -112,6 +122,9 @@ func (s *subscription) session(ctx context.Context) (opened bool, _ error) {
 	defer stopWatching()
 
 	r, id, err := s.subscribe(ctx)
+	if err == nil && s.evicted(id) {
+		r, id, err = s.rename(ctx, r, id)
+	}
 	if err != nil {
 		return false, s.cause(ctx, wrapUnlessTyped(opSubscribe, s.topic, err))
 	}
@@ -119,14 +132,10 @@ func (s *subscription) session(ctx context.Context) (opened bool, _ error) {
 	if err != nil {
 		return true, s.cause(ctx, wrap(opReceive, s.topic, err))
 	}
-	// Another id for the same name means that the broker's memory of the subscription is new: a restart or a reload of the topic.
-	s.acker.opened(r, s.known && id != s.lastID)
-	defer s.acker.closed()
-	s.lastID, s.known = id, true
-	s.health.set(nil)
-	err = s.read(stream)
-	s.ended = time.Now()
-	return true, s.cause(ctx, err)
+	s.attached(r, id)
+	err = s.cause(ctx, s.read(stream))
+	s.detached(err)
+	return true, err
 }
 
 func (s *subscription) subscribe(ctx context.Context) (route, uint64, error) {
@@ -134,6 +143,7 @@ func (s *subscription) subscribe(ctx context.Context) (route, uint64, error) {
 	if err != nil {
 		return route{}, 0, err
 	}
+	begun := time.Now()
 	callCtx, cancel := context.WithTimeout(r.context(ctx), callTimeout)
 	defer cancel()
 	resp, err := pb.NewConsumerServiceClient(r.conn).Subscribe(callCtx, &pb.ConsumerRequest{
@@ -144,6 +154,7 @@ func (s *subscription) subscribe(ctx context.Context) (route, uint64, error) {
 		SubscriptionType: s.consumer.settings.Type.wire(),
 		KeyFilters:       s.consumer.settings.KeyFilters,
 	})
+	s.answered(begun, err)
 	if status.Code(err) == codes.NotFound && s.consumer.settings.CreateTopic && s.partition < 0 {
 		err = errors.Join(err, s.consumer.create(ctx)) // a broker that lost its memory; the next try finds the topic
 	}
@@ -153,24 +164,12 @@ func (s *subscription) subscribe(ctx context.Context) (route, uint64, error) {
 	return r, resp.GetConsumerId(), nil
 }
 
-// evictedAfter is less than the 3 s after which the real broker forgets a Key-Shared consumer whose stream is closed. Back under its old
-// name it would get nothing ever again, with every sign of health.
-const evictedAfter = 2 * time.Second
-
 // name is the consumer's for the next session.
 func (s *subscription) name() string {
-	k := &s.consumer.settings
-	if k.Type != KeyShared {
-		return k.Name
-	}
-	if !s.ended.IsZero() && time.Since(s.ended) > evictedAfter {
-		s.names++
-		s.known, s.ended = false, time.Time{}
-	}
 	if s.names == 0 {
-		return k.Name
+		return s.consumer.settings.Name
 	}
-	return k.Name + "-" + strconv.Itoa(s.names)
+	return s.consumer.settings.Name + "-" + strconv.Itoa(s.names)
 }
 
 const methodReceive = "/danube.ConsumerService/ReceiveMessages"
