@@ -29,7 +29,7 @@ type acker struct {
 	subscription string
 	memory       *memory
 	kick         func(error) // ends the stream so that the subscription attaches again
-	rested       func()      // called when no acknowledgement is left to confirm
+	relieve      func()      // called when there is room for what was dropped
 
 	mu       sync.Mutex
 	entries  map[uint64]*entry // received and not confirmed, by offset
@@ -42,7 +42,7 @@ type acker struct {
 	life     int           // counts new lives of the broker
 	settle   *time.Timer   // drops what the present session has not repeated
 	stale    int           // entries of earlier sessions that have not come again
-	held     int           // entries that the caller has not acknowledged
+	held     int           // entries that the caller has not acknowledged, dead ones included
 	overflow bool          // what comes is dropped until the stream is opened again
 	ready    entryQueue    // to be acknowledged, waiting for a place under way
 	inFlight int           // calls under way
@@ -168,9 +168,12 @@ func (a *acker) repeat(e *entry) *entry {
 		a.stale--
 	}
 	if e.nack != nil && e.nack.confirmed {
+		if a.overflow || !a.memory.take(e.size, a.held == 0) {
+			a.memory.overflows(&a.overflow, true)
+			return nil
+		}
 		e.nack, e.since = nil, a.lastDelivery
 		a.held++
-		a.memory.take(e.size, true)
 		return e
 	}
 	a.repeated++
@@ -198,13 +201,10 @@ func (a *acker) dropStale() {
 	a.schedule(a.top)
 }
 
-// drop forgets e; the caller's acknowledgement of it will do nothing.
+// drop forgets e; the caller's acknowledgement of it will only free its memory.
 func (a *acker) drop(e *entry) {
 	e.dead = true
 	delete(a.entries, e.id.offset)
-	if !e.acked && e.nack == nil {
-		a.letGo(e)
-	}
 	if e.session != a.session && a.stale > 0 {
 		a.stale--
 	}
@@ -223,7 +223,7 @@ func (a *acker) letGo(e *entry) {
 func (a *acker) ack(e *entry) {
 	a.mu.Lock()
 	defer a.release()
-	if e.dead || e.acked || e.nack != nil {
+	if e.acked || e.nack != nil {
 		return
 	}
 	e.acked = true
@@ -235,7 +235,7 @@ func (a *acker) ack(e *entry) {
 func (a *acker) giveBack(e *entry, n *nack) {
 	a.mu.Lock()
 	defer a.release()
-	if e.dead || e.acked || e.nack != nil {
+	if e.acked || e.nack != nil {
 		return
 	}
 	e.nack = n
@@ -293,16 +293,19 @@ func (a *acker) awaitReturn(e *entry, n *nack) {
 	})
 }
 
-// release unlocks the acker and sends what has become ready.
+// release unlocks the acker, sends what has become ready, and asks for what was dropped if there is room for it now.
 func (a *acker) release() {
 	for {
 		e := a.next()
 		a.mu.Unlock()
 		if e == nil {
-			return
+			break
 		}
 		e.start()
 		a.mu.Lock()
+	}
+	if a.memory.relieved() {
+		a.relieve()
 	}
 }
 
@@ -345,18 +348,13 @@ func (e *entry) answered() {
 	a := e.acker
 	e.buffer.free()
 	a.mu.Lock()
+	defer a.release()
 	a.inFlight--
 	if e.err == nil {
 		a.hanging = 0
 		a.finish(e, e.sent == a.session)
-		idle := a.pending == 0
-		a.release()
-		if idle {
-			a.rested()
-		}
 		return
 	}
-	defer a.release()
 	if isTimeout(e.err) {
 		if a.hanging == 0 {
 			a.hangingSince = e.deadline.Add(-callTimeout)

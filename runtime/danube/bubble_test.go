@@ -23,13 +23,21 @@ func bubble(t *testing.T, test func(b *bench), opts ...danubetest.Option) {
 		api, admin := bufconn.Listen(1<<20), bufconn.Listen(1<<16)
 		require.NoError(t, broker.Serve(api, admin))
 		t.Cleanup(broker.Close)
-		client, err := danube.New("http://memory:1", danube.WithDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-			return api.DialContext(ctx)
-		}))
-		require.NoError(t, err)
-		t.Cleanup(func() { client.Close() })
-		test(&bench{T: t, broker: broker, client: client, admin: admin})
+		b := &bench{T: t, broker: broker, api: api, admin: admin}
+		b.client = b.anotherClient()
+		test(b)
 	})
+}
+
+// anotherClient connects to the broker of a bubble by a connection of its own.
+func (b *bench) anotherClient() *danube.Client {
+	b.Helper()
+	client, err := danube.New("http://memory:1", danube.WithDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+		return b.api.DialContext(ctx)
+	}))
+	require.NoError(b, err)
+	b.Cleanup(func() { client.Close() })
+	return client
 }
 
 // within returns what is received in d.

@@ -22,6 +22,7 @@ type bench struct {
 	*testing.T
 	broker *danubetest.Broker
 	client *danube.Client
+	api    *bufconn.Listener // of a bubble
 	admin  *bufconn.Listener // of a bubble
 }
 

@@ -28,8 +28,9 @@ type ConsumerSettings struct {
 	// KeyFilters are globs (* for any run, ? for one byte) of the routing keys that a KeyShared consumer takes; none takes all. Messages of
 	// a key that no consumer takes are lost to the subscription.
 	KeyFilters []string
-	// MaxBytes bounds what the messages take that the caller has not passed to Ack; 0 means 64 MiB. One message is always taken. Beyond it
-	// messages are dropped unacknowledged and the stream is opened again once half of it is free, which counts as one delivery of them.
+	// MaxBytes bounds what the messages take that the caller has not passed to Ack or Nack, those of an earlier Life included; 0 means
+	// 64 MiB. One message of each partition is always taken. Beyond it messages are dropped unacknowledged and the stream is opened again
+	// once half of it is free, which counts as one delivery of them.
 	MaxBytes int64
 	// Alone says that no other process consumes from this subscription, as is always so on Exclusive ones. Only then does a message that
 	// does not come here mean that something is wrong with the subscription.
@@ -118,7 +119,8 @@ func (k *Consumer) Receive(ctx context.Context) (Delivery, error) {
 }
 
 // Ack says that d is safe elsewhere and must not come again. It returns at once; the acknowledgement goes out in an order that the
-// broker bears and is repeated until confirmed.
+// broker bears and is repeated until confirmed. Of a delivery whose Life is over it only frees the memory: the message comes again if
+// the broker still has it.
 func (k *Consumer) Ack(d Delivery) {
 	d.entry.acker.ack(d.entry)
 }
@@ -134,9 +136,6 @@ var errRoom = errors.New("messages for which there was no room are asked for aga
 
 // relieve opens streams again whose messages were dropped for want of room.
 func (k *Consumer) relieve() {
-	if !k.memory.relieved() {
-		return
-	}
 	for _, s := range k.subscriptions() {
 		s.acker.mu.Lock()
 		due := s.acker.overflow && s.acker.pending == 0 // else acknowledgements under way would be for nothing

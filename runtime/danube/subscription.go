@@ -50,7 +50,7 @@ type subscription struct {
 func newSubscription(k *Consumer, partition int) *subscription {
 	s := &subscription{consumer: k, partition: partition, topic: nameOf(k.settings.Topic, partition)}
 	s.acker = &acker{
-		topic: s.topic, subscription: k.settings.Subscription, memory: &k.memory, kick: s.end, rested: k.relieve,
+		topic: s.topic, subscription: k.settings.Subscription, memory: &k.memory, kick: s.end, relieve: k.relieve,
 		entries: make(map[uint64]*entry),
 	}
 	s.health.set(errors.New("subscribing to " + s.topic))
