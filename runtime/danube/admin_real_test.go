@@ -170,6 +170,10 @@ func TestDeleteTopicOfTheRealBroker(t *testing.T) {
 	_, err = remove(standalone, "/default/b")
 	requireRefused(t, err, danube.ErrNotFound, "there is no such topic")
 
+	_, err = remove(standalone, "/default/a-part-1")
+	requireRefused(t, err, danube.ErrBadName, "it is a partition, and partitions are deleted together; delete /default/a")
+	require.Equal(t, topics, standalone.topics)
+
 	took, err := remove(&realAdmin{slow: 500 * time.Millisecond}, "/default/a")
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, took, 500*time.Millisecond)

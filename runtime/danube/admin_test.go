@@ -255,6 +255,26 @@ func TestAdminCluster(t *testing.T) {
 	})
 }
 
+func TestAdminCallsEnd(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(l *lab) {
+		l.broker.Delay("ListBrokers", time.Hour, 2)
+		start := time.Now()
+		_, err := l.admin.Brokers(l.ctx)
+		var e *danube.Error
+		require.ErrorAs(l, err, &e)
+		require.Equal(l, codes.DeadlineExceeded, e.Code)
+		require.False(l, danube.IsPermanent(err))
+		require.Equal(l, 5*time.Second, time.Since(start))
+
+		ctx, cancel := context.WithTimeout(l.ctx, time.Second)
+		defer cancel()
+		_, err = l.admin.Brokers(ctx)
+		require.ErrorIs(l, err, context.DeadlineExceeded)
+		require.ErrorContains(l, err, "list brokers of cluster: ")
+	})
+}
+
 func TestAdminURL(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []string{"localhost:50051", "ftp://a", "http://", "http://a:b"} {

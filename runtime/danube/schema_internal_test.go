@@ -65,9 +65,13 @@ func TestSchemaCacheReadsOnceForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c schemaCache
 		reads := 0
-		read := func(context.Context) (Schema, error) {
+		read := func(ctx context.Context) (Schema, error) {
 			reads++
-			time.Sleep(time.Second)
+			select {
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+				return Schema{}, ctx.Err()
+			}
 			if reads == 1 {
 				return Schema{}, errors.New("away")
 			}
@@ -101,8 +105,12 @@ func TestSchemaCacheReadsOnceForAll(t *testing.T) {
 			wg.Wait()
 			require.Equal(t, round+1, reads)
 		}
-		_, err := c.get(t.Context(), schemaKey{1, 2}, read)
-		require.NoError(t, err)
+		for range 2 {
+			s, err := c.get(t.Context(), schemaKey{1, 2}, read)
+			require.NoError(t, err)
+			require.Equal(t, []string{"a"}, s.Tags)
+			s.Tags[0] = "changed"
+		}
 		require.Equal(t, 2, reads)
 	})
 }
