@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -27,6 +26,9 @@ const (
 
 // maxMetricsBytes bounds what is read of an answer: about 300,000 series of usual length.
 const maxMetricsBytes = 64 << 20
+
+// maxGauge is the largest number that is taken for a count.
+const maxGauge = 1 << 53
 
 // errTooLong is an answer of more than maxMetricsBytes.
 var errTooLong = fmt.Errorf("the answer is longer than %d MiB", maxMetricsBytes>>20)
@@ -112,18 +114,26 @@ func (g *Gauges) read(ctx context.Context) (*Reading, error) {
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("%s answers %s; is it the broker's Prometheus port?", g.url, resp.Status)
 	}
-	own, err := ownLines(resp.Body)
+	r, err := parseGauges(resp.Body)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", g.url, err)
+	}
+	return r, nil
+}
+
+func parseGauges(body io.Reader) (*Reading, error) {
+	own, err := ownLines(body)
+	if err != nil {
+		return nil, err
 	}
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(own)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", g.url, err)
+		return nil, err
 	}
 	samples, err := expfmt.ExtractSamples(&expfmt.DecodeOptions{}, slices.Collect(maps.Values(families))...)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", g.url, err)
+		return nil, err
 	}
 	return newReading(samples), nil
 }
@@ -155,7 +165,7 @@ func newReading(samples model.Vector) *Reading {
 	all := make(map[key]*SubscriptionGauges)
 	for _, sample := range samples {
 		k := key{string(sample.Metric["topic"]), string(sample.Metric["subscription"])}
-		if k.topic == "" || math.IsNaN(float64(sample.Value)) {
+		if k.topic == "" || !(sample.Value >= 0 && sample.Value <= maxGauge) { // nor when it is not a number
 			continue
 		}
 		s := all[k]

@@ -139,6 +139,8 @@ danube_subscription_lag_messages{subscription="s",topic="/default/a-part-10",bro
 danube_subscription_lag_messages{subscription="s",topic="/default/a-part-2"} 3
 danube_subscription_lag_messages{subscription="s",topic="/default/a-part-x"} 4e0
 danube_subscription_lag_messages{subscription="s",topic="/default/nan"} NaN
+danube_subscription_lag_messages{subscription="s",topic="/default/negative"} -1
+danube_subscription_lag_messages{subscription="s",topic="/default/endless"} +Inf
 danube_subscription_lag_messages{subscription="s"} 5
 danube_subscription_lag_messages_total{subscription="s",topic="/default/a-part-3"} 100
 danube_subscription_terminal_blocked{subscription="s",topic="/default/a-part-2"} 1
