@@ -145,7 +145,7 @@ func (m *Machine) OpenFile(name string, flag int, _ fs.FileMode) (seglog.File, e
 	m.mu.Unlock()
 	var err error
 	switch {
-	case m.isOff():
+	case m.Off():
 		return nil, ErrOff
 	case folder == nil || n == nil && flag&os.O_CREATE == 0:
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
@@ -158,7 +158,8 @@ func (m *Machine) OpenFile(name string, flag int, _ fs.FileMode) (seglog.File, e
 	return &file{m, name, n}, err
 }
 
-func (m *Machine) isOff() bool {
+// Off says whether the machine has ended.
+func (m *Machine) Off() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.off
