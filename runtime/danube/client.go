@@ -45,7 +45,7 @@ type Client struct {
 	conns  map[string]*grpc.ClientConn // by host:port
 	closed bool
 
-	schemas schemaCache
+	schemas    schemaCache
 	publishers publishers
 }
 
