@@ -157,9 +157,9 @@ func TestT37ADeadReaderIsTold(t *testing.T) {
 		"backlog": func(l *lab, w *watched, p *danube.Producer) {
 			w.Pause(errors.New("away"))
 			time.Sleep(time.Second)
-			l.publish(p, 2060)
+			l.publish(p, 1300)
 			w.Resume()
-			require.Equal(l, 1025, w.drain(5*time.Second))
+			require.Equal(l, 1300, w.drain(5*time.Second))
 		},
 		"overlap": func(l *lab, w *watched, p *danube.Producer) {
 			read := l.idler("blocked", danubepb.ConsumerRequest_Exclusive) // publishers come to wait for it, and to overlap
