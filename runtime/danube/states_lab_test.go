@@ -145,10 +145,10 @@ func (l *lab) publish(p *danube.Producer, n int) {
 	}
 }
 
-// withGauges lets consumers look at the broker's gauges.
-func (l *lab) withGauges() func(*danube.ConsumerSettings) {
+// withGauges lets consumers look at the broker's gauges, read every so often.
+func (l *lab) withGauges(every time.Duration) func(*danube.ConsumerSettings) {
 	l.Helper()
-	w := danube.NewGaugeWatch(l.gauges(), 2*time.Second, nil)
+	w := danube.NewGaugeWatch(l.gauges(), every, nil)
 	ctx, cancel := context.WithCancel(l.ctx)
 	done := make(chan struct{})
 	go func() {

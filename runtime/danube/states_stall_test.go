@@ -44,7 +44,7 @@ func TestT33AFreezeIsToldAndEndsWithTheNextPublish(t *testing.T) {
 			inLab(t, func(l *lab) {
 				with := func(s *danube.ConsumerSettings) {}
 				if tt.gauges {
-					with = l.withGauges()
+					with = l.withGauges(2 * time.Second)
 				}
 				w := l.watch(func(s *danube.ConsumerSettings) {
 					with(s)
@@ -106,7 +106,7 @@ func TestT08ABlockedSubscriptionIsTold(t *testing.T) {
 				inLab(t, func(l *lab) {
 					with := func(s *danube.ConsumerSettings) {}
 					if gauges {
-						with = l.withGauges()
+						with = l.withGauges(2 * time.Second)
 					}
 					w := l.watch(func(s *danube.ConsumerSettings) {
 						with(s)
@@ -183,7 +183,7 @@ func TestT37ADeadReaderIsTold(t *testing.T) {
 				inLab(t, func(l *lab) {
 					with := func(s *danube.ConsumerSettings) {}
 					if gauges {
-						with = l.withGauges()
+						with = l.withGauges(2 * time.Second)
 					}
 					w, p := l.watch(with), l.publisher("p")
 					w.resumed(p)
@@ -212,7 +212,7 @@ func TestT37ADeadReaderIsTold(t *testing.T) {
 func TestT37ADeadReaderIsToldByTheGaugesOfWhatOthersPublish(t *testing.T) {
 	t.Parallel()
 	inLab(t, func(l *lab) {
-		w, p := l.watch(l.withGauges()), producerOf(l, l.anotherClient(), "p")
+		w, p := l.watch(l.withGauges(2 * time.Second)), producerOf(l, l.anotherClient(), "p")
 		w.resumed(p)
 		l.publish(p, 2)
 		w.drain(time.Second)
@@ -230,7 +230,7 @@ func TestT37ADeadReaderIsToldByTheGaugesOfWhatOthersPublish(t *testing.T) {
 func TestT44ASubscriptionBelowItsOldMarkIsTold(t *testing.T) {
 	t.Parallel()
 	inLab(t, func(l *lab) {
-		w, p := l.watch(l.withGauges()), l.publisher("p")
+		w, p := l.watch(l.withGauges(2 * time.Second)), l.publisher("p")
 		time.Sleep(11 * time.Second)
 		l.publish(p, 29)
 		require.Equal(l, 29, w.drain(time.Second))
