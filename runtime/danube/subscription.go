@@ -72,6 +72,7 @@ func (s *subscription) run(ctx context.Context) {
 		}
 		if s.consumer.gate.reason() != nil {
 			try = 0
+			s.health.set(errors.New("subscribing to " + s.topic))
 			continue // paused: the gate says when to go on
 		}
 		s.health.set(err)

@@ -1,0 +1,143 @@
+package danube_test
+
+import (
+	"context"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/danube-messaging/danube-connect-go/runtime/danube"
+)
+
+// A cable is a connection that can be lost without either end being told.
+type cable struct {
+	net.Conn
+	closed  chan struct{} // this end was closed
+	once    sync.Once
+	stuffed chan struct{} // nothing arrives any more
+	pulled  chan struct{} // nor does anything leave
+}
+
+func (c *cable) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	select {
+	case <-c.stuffed:
+		<-c.closed
+		return 0, net.ErrClosed
+	default:
+		return n, err
+	}
+}
+
+func (c *cable) Write(b []byte) (int, error) {
+	select {
+	case <-c.pulled:
+		return len(b), nil
+	default:
+		return c.Conn.Write(b)
+	}
+}
+
+func (c *cable) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Conn.Close()
+}
+
+// A network remembers the last cable that was laid.
+type network struct {
+	lab  *lab
+	mu   sync.Mutex
+	last *cable
+}
+
+// onCables has the lab's client, from now on one of another process, connect by cables.
+func onCables(l *lab) *network {
+	l.Helper()
+	n := &network{lab: l}
+	c, err := danube.New("http://broker", danube.WithDialer(n.connect))
+	require.NoError(l, err)
+	l.Cleanup(func() { require.NoError(l, c.Close()) })
+	l.client = c
+	return n
+}
+
+func (n *network) connect(ctx context.Context, _ string) (net.Conn, error) {
+	conn, err := n.lab.api.DialContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.last = &cable{Conn: conn, closed: make(chan struct{}), stuffed: make(chan struct{}), pulled: make(chan struct{})}
+	return n.last, nil
+}
+
+// stuff lets nothing arrive at the client any more.
+func (n *network) stuff() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	close(n.last.stuffed)
+}
+
+// pull has the broker lose the connection; the client only finds it silent.
+func (n *network) pull() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	close(n.last.pulled)
+	require.NoError(n.lab, n.last.Conn.Close())
+}
+
+func TestT15AnEvictionThatTheClientCannotSee(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(l *lab) {
+		p := l.publisher("p")
+		n := onCables(l)
+		w := l.watch(func(s *danube.ConsumerSettings) { s.Type = danube.KeyShared })
+		l.publish(p, 1)
+		require.Equal(l, 1, w.drain(time.Second))
+		time.Sleep(17 * time.Second)
+		n.stuff()
+		n.pull()
+		w.stays(danube.StateOpen, 20*time.Second) // as it looks
+		time.Sleep(25 * time.Second)
+		w.within(danube.StateOpen, 0)
+		require.Contains(l, w.told(), danube.StateLost)
+		w.getsAgain(p)
+		require.Zero(l, w.States()[0].Life)
+	}, imitating, patient)
+}
+
+func TestT15AnEvictedConsumerIsToldAndComesBackWithoutIt(t *testing.T) {
+	t.Parallel()
+	for _, restart := range []bool{false, true} {
+		inLab(t, func(l *lab) {
+			w, p := l.watch(func(s *danube.ConsumerSettings) { s.Type = danube.KeyShared }), producerOf(l, l.anotherClient(), "p")
+			l.broker.CutOff("c")
+			require.Contains(l, w.within(danube.StateEvicted, 5*time.Second).Mend, "none is needed")
+			time.Sleep(10 * time.Second)
+			if restart {
+				l.broker.Restart(true)
+			}
+			require.True(l, l.broker.LetIn("c"))
+			got := w.within(danube.StateOpen, 10*time.Second)
+			require.Equal(l, restart, got.Life == 1, "a new life is one although the consumer was away")
+			w.getsAgain(p)
+		}, imitating, patient)
+	}
+}
+
+// getsAgain requires that a Key-Shared consumer gets what is published, in order. It may stay some messages behind for good: the place of a
+// consumer that is gone is given up only while messages are published, and from then on each publish brings one.
+func (w *watched) getsAgain(p *danube.Producer) {
+	w.lab.Helper()
+	const n = 30
+	got := 0
+	for range n {
+		w.lab.publish(p, 1)
+		got += w.drain(300 * time.Millisecond)
+	}
+	require.Greater(w.lab, got, n/2)
+}
