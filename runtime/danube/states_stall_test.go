@@ -212,7 +212,7 @@ func TestT37ADeadReaderIsTold(t *testing.T) {
 func TestT37ADeadReaderIsToldByTheGaugesOfWhatOthersPublish(t *testing.T) {
 	t.Parallel()
 	inLab(t, func(l *lab) {
-		w, p := l.watch(l.withGauges(2 * time.Second)), producerOf(l, l.anotherClient(), "p")
+		w, p := l.watch(l.withGauges(2*time.Second)), producerOf(l, l.anotherClient(), "p")
 		w.resumed(p)
 		l.publish(p, 2)
 		w.drain(time.Second)
@@ -230,7 +230,7 @@ func TestT37ADeadReaderIsToldByTheGaugesOfWhatOthersPublish(t *testing.T) {
 func TestT44ASubscriptionBelowItsOldMarkIsTold(t *testing.T) {
 	t.Parallel()
 	inLab(t, func(l *lab) {
-		w, p := l.watch(l.withGauges(2 * time.Second)), l.publisher("p")
+		w, p := l.watch(l.withGauges(2*time.Second)), l.publisher("p")
 		time.Sleep(11 * time.Second)
 		l.publish(p, 29)
 		require.Equal(l, 29, w.drain(time.Second))
