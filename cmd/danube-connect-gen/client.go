@@ -66,6 +66,15 @@ func (o *clientOptions) unreachable(what string, health error) error {
 	}
 }
 
+// refused reports what the client has given up; its error says what would mend it.
+func refused(what string, err error) error {
+	f := &failure{exit: exitFailed, code: "refused", what: what, err: err}
+	if errors.Is(err, danube.ErrNotBroker) {
+		f.exit, f.code = exitEnvironment, "no_broker"
+	}
+	return f
+}
+
 // exactTopic takes the one argument of produce and consume.
 func exactTopic(topic *string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {

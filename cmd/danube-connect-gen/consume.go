@@ -127,7 +127,7 @@ func (o *consumeOptions) receive(ctx context.Context, k *danube.Consumer) (d dan
 		case errors.Is(err, errNoAnswer):
 			return d, o.unreachable("consume", k.Health())
 		case err != nil && ctx.Err() == nil:
-			return d, &failure{exit: exitFailed, code: "refused", what: "consume", err: err}
+			return d, refused("consume", err)
 		default:
 			return d, err
 		}

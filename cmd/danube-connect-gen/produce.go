@@ -166,6 +166,6 @@ func (o *produceOptions) failed(ctx context.Context, p *danube.Producer, err err
 	case errors.Is(err, errNoAnswer):
 		return o.unreachable("produce", p.Health())
 	default:
-		return &failure{exit: exitFailed, code: "refused", what: "produce", err: err}
+		return refused("produce", err)
 	}
 }

@@ -67,7 +67,7 @@ func subscriptionsRun(ctx context.Context, io streams, opts subscriptionsOptions
 		return cmp.Or(err, ctx.Err())
 	})
 	switch {
-	case errors.Is(err, danube.ErrBadName):
+	case errors.Is(err, danube.ErrName):
 		return badInput("subscriptions", errors.New(words(err)), "")
 	case errors.Is(err, danube.ErrNotFound):
 		return &failure{

@@ -66,7 +66,7 @@ func (o *topicsOptions) ask(ctx context.Context, what string, question func(cont
 	switch {
 	case ctx.Err() != nil:
 		return cancelled(what)
-	case err == nil || errors.Is(err, danube.ErrNotFound) || errors.Is(err, danube.ErrBadName):
+	case err == nil || errors.Is(err, danube.ErrNotFound) || errors.Is(err, danube.ErrName):
 		return err
 	}
 	return &failure{

@@ -130,12 +130,12 @@ func (a *Admin) owner(brokers []Broker, id string) (adminpb.TopicAdminClient, er
 	conn, err := a.conn()
 	i := slices.IndexFunc(brokers, func(b Broker) bool { return b.ID == id })
 	if err == nil && len(brokers) > 1 && i >= 0 {
-		address := brokers[i].AdminURL
-		if _, after, found := strings.Cut(address, "://"); found {
-			address = strings.TrimSuffix(after, "/")
+		hostPort := brokers[i].AdminURL
+		if _, after, found := strings.Cut(hostPort, "://"); found {
+			hostPort = strings.TrimSuffix(after, "/")
 		}
-		if host, _, bad := net.SplitHostPort(address); bad == nil && host != "" {
-			conn, err = a.client.conn(address)
+		if host, _, bad := net.SplitHostPort(hostPort); bad == nil && host != "" {
+			conn, err = a.client.conn(address{hostPort, a.client.service.secure})
 		}
 	}
 	if err != nil {
@@ -162,7 +162,7 @@ func patiently(ctx context.Context, mendable error, try func() error) error {
 func (t task) topicName(name string) (string, error) {
 	full := "/" + strings.TrimPrefix(name, "/")
 	if !topicForm.MatchString(full) {
-		return "", t.refuse(codes.InvalidArgument, ErrBadName, "%v", errTopicForm(name))
+		return "", t.refuse(codes.InvalidArgument, ErrName, "%v", errTopicForm(name))
 	}
 	return full, nil
 }

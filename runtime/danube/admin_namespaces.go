@@ -35,11 +35,11 @@ func (a *Admin) Namespaces(ctx context.Context) ([]string, error) {
 	return slices.Compact(names), err
 }
 
-// CreateNamespace makes a namespace. [ErrExists] and [ErrBadName] tell why not.
+// CreateNamespace makes a namespace. [ErrExists] and [ErrName] tell why not.
 func (a *Admin) CreateNamespace(ctx context.Context, name string) error {
 	t := task{opCreateNamespace, name}
 	if !topicForm.MatchString("/" + namespaceName(name) + "/x") {
-		return t.refuse(codes.InvalidArgument, ErrBadName, "write letters, digits, _ and -")
+		return t.refuse(codes.InvalidArgument, ErrName, "write letters, digits, _ and -")
 	}
 	api, err := a.namespaces()
 	if err != nil {

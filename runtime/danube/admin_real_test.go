@@ -171,7 +171,7 @@ func TestDeleteTopicOfTheRealBroker(t *testing.T) {
 	requireRefused(t, err, danube.ErrNotFound, "there is no such topic")
 
 	_, err = remove(standalone, "/default/a-part-1")
-	requireRefused(t, err, danube.ErrBadName, "it is a partition, and partitions are deleted together; delete /default/a")
+	requireRefused(t, err, danube.ErrName, "it is a partition, and partitions are deleted together; delete /default/a")
 	require.Equal(t, topics, standalone.topics)
 
 	took, err := remove(&realAdmin{slow: 500 * time.Millisecond}, "/default/a")
@@ -181,7 +181,7 @@ func TestDeleteTopicOfTheRealBroker(t *testing.T) {
 	require.ErrorContains(t, err, "delete topic /default/a: it is still there: delete topic /default/a-part-1: partitions cannot be deleted")
 	require.False(t, danube.IsPermanent(err))
 	_, err = remove(&realAdmin{}, "/default/spare-part-list")
-	requireRefused(t, err, danube.ErrBadName, `a cluster takes every name with "-part-" in it for a partition`)
+	requireRefused(t, err, danube.ErrName, `a cluster takes every name with "-part-" in it for a partition`)
 }
 
 func TestUnsubscribeOutlastsAStreamThatWasJustClosed(t *testing.T) {

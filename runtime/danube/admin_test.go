@@ -74,15 +74,15 @@ func TestAdminTopicsThatCannotBe(t *testing.T) {
 		requireRefused(l, create("/default/orders", 3), danube.ErrExists, "it has 2 partitions")
 		requireRefused(l, create("/default/ticks", 0), danube.ErrExists, "create topic /default/ticks: topic /default/ticks already exists")
 		requireRefused(l, create("/nowhere/orders", 0), danube.ErrNotFound, "Unable to find the namespace nowhere")
-		requireRefused(l, create("orders", 0), danube.ErrBadName, "is not of the form /namespace/topic")
-		requireRefused(l, create("/default/a-part-1", 0), danube.ErrBadName, "the broker reserves")
+		requireRefused(l, create("orders", 0), danube.ErrName, "is not of the form /namespace/topic")
+		requireRefused(l, create("/default/a-part-1", 0), danube.ErrName, "the broker reserves")
 		require.True(l, danube.IsPermanent(create("/default/a", -1)))
 		err := l.admin.CreateTopic(l.ctx, danube.NewTopic{Name: "/default/b", SchemaSubject: "none"})
 		requireRefused(l, err, danube.ErrNotFound, "none not found in registry")
 
 		requireRefused(l, l.admin.DeleteTopic(l.ctx, "/default/order"), danube.ErrNotFound, "delete topic /default/order: there is no such topic")
-		requireRefused(l, l.admin.DeleteTopic(l.ctx, "/default/orders-part-1"), danube.ErrBadName, "delete /default/orders")
-		requireRefused(l, l.admin.DeleteTopic(l.ctx, "orders"), danube.ErrBadName, "is not of the form")
+		requireRefused(l, l.admin.DeleteTopic(l.ctx, "/default/orders-part-1"), danube.ErrName, "delete /default/orders")
+		requireRefused(l, l.admin.DeleteTopic(l.ctx, "orders"), danube.ErrName, "is not of the form")
 	})
 }
 
@@ -216,7 +216,7 @@ func TestAdminNamespaces(t *testing.T) {
 	inLabs(t, func(l *lab) {
 		require.NoError(l, l.admin.CreateNamespace(l.ctx, "other"))
 		requireRefused(l, l.admin.CreateNamespace(l.ctx, "/other"), danube.ErrExists, "create namespace /other: namespace other already exists")
-		requireRefused(l, l.admin.CreateNamespace(l.ctx, "a/b"), danube.ErrBadName, "write letters")
+		requireRefused(l, l.admin.CreateNamespace(l.ctx, "a/b"), danube.ErrName, "write letters")
 		names, err := l.admin.Namespaces(l.ctx)
 		require.NoError(l, err)
 		require.Equal(l, []string{"default", "other", "system"}, names)

@@ -133,13 +133,13 @@ type NewTopic struct {
 }
 
 // CreateTopic makes a topic with its partitions, which can be used within half a second. [ErrExists], [ErrNotFound] for the namespace or the
-// schema, [ErrBadName] and [ErrNameBlocked] tell why not. Create a topic before those whose names begin with its name, such as the one
+// schema, [ErrName] and [ErrNameBlocked] tell why not. Create a topic before those whose names begin with its name, such as the one
 // of its dead letters.
 func (a *Admin) CreateTopic(ctx context.Context, n NewTopic) error {
 	n.Name = "/" + strings.TrimPrefix(n.Name, "/")
 	t := task{opCreateTopic, n.Name}
 	if err := CheckTopic(n.Name); err != nil {
-		return t.refuse(codes.InvalidArgument, ErrBadName, "%v", err)
+		return t.refuse(codes.InvalidArgument, ErrName, "%v", err)
 	}
 	if n.Partitions < 0 {
 		return t.refuse(codes.InvalidArgument, nil, "%d partitions are less than none", n.Partitions)
@@ -184,7 +184,7 @@ func (a *Admin) whatExists(ctx context.Context, t task, refused error) error {
 }
 
 // DeleteTopic removes a topic with all its partitions, messages and subscriptions, and waits up to a few seconds until it is gone.
-// [ErrNotFound] is a topic that does not exist; [ErrBadName] a single partition, which brokers do not delete, or another name with -part-
+// [ErrNotFound] is a topic that does not exist; [ErrName] a single partition, which brokers do not delete, or another name with -part-
 // in it, which they take for one.
 func (a *Admin) DeleteTopic(ctx context.Context, topic string) error {
 	t := task{opDeleteTopic, topic}
@@ -193,14 +193,14 @@ func (a *Admin) DeleteTopic(ctx context.Context, topic string) error {
 		return err
 	}
 	if base, partition := splitPartition(name); partition >= 0 {
-		return t.refuse(codes.InvalidArgument, ErrBadName, "it is a partition, and partitions are deleted together; delete %s", base)
+		return t.refuse(codes.InvalidArgument, ErrName, "it is a partition, and partitions are deleted together; delete %s", base)
 	}
 	if _, err := a.find(ctx, t, name); err != nil {
 		return err
 	}
 	if err := a.deleteExactly(ctx, t, name); err != nil {
 		if strings.Contains(name, partitionInfix) {
-			return t.refuse(codes.NotFound, ErrBadName, "%v; a cluster takes every name with %q in it for a partition", err, partitionInfix)
+			return t.refuse(codes.NotFound, ErrName, "%v; a cluster takes every name with %q in it for a partition", err, partitionInfix)
 		}
 		return err
 	}
@@ -213,13 +213,13 @@ func (a *Admin) DeleteTopic(ctx context.Context, topic string) error {
 			return err
 		}
 		// A standalone broker deletes the very name only, and a cluster refuses the names of partitions while it deletes them.
-		e := &Error{Op: t.op, Topic: name, Code: codes.Unknown, Text: "it is still there"}
+		e := &Error{Op: t.op, Topic: name, Code: codes.Unknown, Text: "it is still there", Kind: errStillThere}
 		for _, part := range rest.Names() {
 			if err := a.deleteExactly(ctx, task{opDeleteTopic, part}, part); err != nil {
 				e.Text = "it is still there: " + err.Error()
 			}
 		}
-		return e.because(errStillThere)
+		return e
 	})
 }
 

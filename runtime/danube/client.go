@@ -2,17 +2,15 @@ package danube
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/codes"
 
 	"github.com/danube-messaging/danube-connect-go/runtime/internal/backoff"
 )
@@ -31,47 +29,71 @@ const (
 // reconnect paces every retry of the client.
 var reconnect = backoff.Policy{Base: 100 * time.Millisecond, Max: 5 * time.Second}
 
+// What connections are given.
+const (
+	pingAfter      = 20 * time.Second
+	pingTimeout    = 10 * time.Second
+	connectTimeout = 3 * time.Second
+)
+
 // A Client makes producers and consumers of one Danube cluster. It connects when something is first needed and keeps one
 // connection per broker. Its methods may be called concurrently.
 type Client struct {
-	service string // host:port that the caller named
-	secure  bool
-	dialer  func(context.Context, string) (net.Conn, error)
-	log     *zap.Logger
-	roots   *x509.CertPool                        // nil for the system's
-	token   func(context.Context) (string, error) // nil for none
+	service  address // what the caller named
+	dialer   func(context.Context, string) (net.Conn, error)
+	log      *zap.Logger
+	security security
+	told     sync.Map // advertised URLs that were complained about
 
 	mu     sync.Mutex
-	conns  map[string]*grpc.ClientConn // by host:port
+	ends   map[address]*endpoint
 	closed bool
 
 	schemas    schemaCache
 	publishers publishers
 }
 
-// An Option changes how New makes a Client.
-type Option func(*Client)
+// An Option changes how New makes a Client. What is wrong with it is said by New.
+type Option func(*Client) error
 
 // WithLogger makes the client tell of lost connections and recoveries; by default it says nothing.
-func WithLogger(log *zap.Logger) Option { return func(c *Client) { c.log = log } }
-
-// WithDialer replaces the TCP dialer, for example by an in-memory listener's. It gets host:port.
-func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) Option {
-	return func(c *Client) { c.dialer = dial }
+func WithLogger(log *zap.Logger) Option {
+	return func(c *Client) error {
+		c.log = log
+		return nil
+	}
 }
 
-// New makes a client of the cluster behind serviceURL, such as http://localhost:6650; https:// asks for TLS with the system's
-// certificates. It does not connect.
+// WithDialer replaces the TCP dialer, for example by an in-memory listener's. It gets host:port. The default connects directly and takes
+// no notice of HTTP proxies in the environment.
+func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) Option {
+	return func(c *Client) error {
+		c.dialer = dial
+		return nil
+	}
+}
+
+// New makes a client of the cluster behind serviceURL, such as http://localhost:6650; https:// asks for TLS of version 1.2 or later. It
+// does not connect. The error says what is wrong with the URL or an option.
 func New(serviceURL string, opts ...Option) (*Client, error) {
-	addr, secure, err := parseURL(serviceURL)
+	service, err := parseURL(serviceURL)
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{service: addr, secure: secure, log: zap.NewNop(), conns: make(map[string]*grpc.ClientConn)}
+	c := &Client{service: service, dialer: dialTCP, log: zap.NewNop(), ends: make(map[address]*endpoint)}
 	for _, opt := range opts {
-		opt(c)
+		if err := opt(c); err != nil {
+			return nil, err
+		}
+	}
+	if c.security.tokens != nil {
+		c.security.tokens.log = c.log
 	}
 	return c, nil
+}
+
+func dialTCP(ctx context.Context, addr string) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, "tcp", addr)
 }
 
 // Close closes the connections. Close producers and consumers first.
@@ -80,54 +102,43 @@ func (c *Client) Close() error {
 	defer c.mu.Unlock()
 	c.closed = true
 	var errs []error
-	for _, conn := range c.conns {
-		errs = append(errs, conn.Close())
+	for _, e := range c.ends {
+		errs = append(errs, e.conn.Close())
 	}
-	clear(c.conns)
+	clear(c.ends)
 	return errors.Join(errs...)
 }
 
-func parseURL(raw string) (addr string, secure bool, err error) {
-	u, err := url.Parse(raw)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
-		return "", false, fmt.Errorf("broker URL %q is not of the form http://host:port, for example http://localhost:6650", raw)
-	}
-	port := u.Port()
-	if port == "" {
-		port = "6650"
-	}
-	return net.JoinHostPort(u.Hostname(), port), u.Scheme == "https", nil
-}
-
-// conn gives the connection to addr, made at the first call.
-func (c *Client) conn(addr string) (*grpc.ClientConn, error) {
+// endpoint gives the way to a broker, made at the first call.
+func (c *Client) endpoint(at address) (*endpoint, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return nil, errors.New("client is closed")
+		return nil, errClosed
 	}
-	if conn := c.conns[addr]; conn != nil {
-		return conn, nil
+	if e := c.ends[at]; e != nil {
+		return e, nil
 	}
-	opts := []grpc.DialOption{
-		grpc.WithTransportCredentials(c.transport()),
-		// The broker sends no keepalive and answers client pings at any pace, so silence for 20 s plus 10 s is a dead peer.
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
-		grpc.WithConnectParams(grpc.ConnectParams{Backoff: grpcBackoff, MinConnectTimeout: 3 * time.Second}),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(2 * maxMessageBytes)),
-		// Flow control wide enough that a window of 10,000 messages of 1 KiB never makes the broker wait for this reader.
-		grpc.WithInitialWindowSize(16 << 20), grpc.WithInitialConnWindowSize(32 << 20),
+	e := &endpoint{addr: at.hostPort, dial: c.dialer, tokens: c.security.tokens}
+	if at.secure {
+		e.tls = c.security.tlsTo(at.host())
 	}
-	if c.token != nil {
-		opts = append(opts, grpc.WithPerRPCCredentials(Bearer(c.token)))
+	if err := e.open(c.security.serverName); err != nil {
+		return nil, fmt.Errorf("connect to broker %s: %w", at.hostPort, err)
 	}
-	if c.dialer != nil {
-		opts = append(opts, grpc.WithContextDialer(c.dialer))
-	}
-	conn, err := grpc.NewClient("passthrough:///"+addr, opts...)
+	c.ends[at] = e
+	return e, nil
+}
+
+// conn is the connection of an endpoint.
+func (c *Client) conn(at address) (*grpc.ClientConn, error) {
+	e, err := c.endpoint(at)
 	if err != nil {
-		return nil, fmt.Errorf("connect to broker %s: %w", addr, err)
+		return nil, err
 	}
-	c.conns[addr] = conn
-	return conn, nil
+	return e.conn, nil
+}
+
+var errClosed = &localError{
+	kind: ErrClosed, code: codes.Canceled, permanent: true, text: "the client is closed", mend: "close producers and consumers before their client",
 }

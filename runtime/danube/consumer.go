@@ -37,6 +37,9 @@ type ConsumerSettings struct {
 	Alone bool
 	// Gauges is what the broker's metrics endpoint tells, which decides between states that look alike; nil for none.
 	Gauges GaugeView
+	// Rediscover is how often new partitions are looked for, give or take half of it: 0 means 30 s, less than 0 never. Messages that are
+	// published to a new partition before it is found are lost to the subscription.
+	Rediscover time.Duration
 }
 
 const defaultHeldBytes = 64 << 20
@@ -78,11 +81,8 @@ type Delivery struct {
 
 // NewConsumer starts a consumer. It only checks the settings: what the broker says shows in [Consumer.Health] and Receive.
 func (c *Client) NewConsumer(s ConsumerSettings) (*Consumer, error) {
-	if err := CheckTopic(s.Topic); err != nil {
+	if err := s.check(); err != nil {
 		return nil, err
-	}
-	if s.Subscription == "" || s.Name == "" {
-		return nil, errors.New("a consumer needs a subscription and a name")
 	}
 	if s.MaxBytes < 0 {
 		return nil, errors.New("bytes held must not be negative")
@@ -249,18 +249,10 @@ func (k *Consumer) run(ctx context.Context) {
 		}
 		return
 	}
-	var subs []*subscription
-	for _, i := range parts {
-		subs = append(subs, newSubscription(k, i))
-	}
-	k.mu.Lock()
-	k.subs = subs
-	k.mu.Unlock()
+	k.read(ctx, parts)
 	k.starting.set(nil)
 	k.poke()
-	for _, s := range subs {
-		k.wg.Go(func() { s.run(ctx) })
-	}
+	k.rediscover(ctx, parts)
 }
 
 // discover waits until the topic exists.
@@ -277,7 +269,7 @@ func (k *Consumer) discover(ctx context.Context) ([]int, error) {
 				continue
 			}
 		case err == nil:
-			err = errors.New("topic " + s.Topic + " does not exist yet; it is made by its first producer")
+			err = errNoTopicYet(s.Topic)
 		}
 		if IsPermanent(err) {
 			return nil, err

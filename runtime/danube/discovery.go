@@ -7,7 +7,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	pb "github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb"
@@ -21,59 +20,71 @@ const proxyHeader = "x-danube-broker-url"
 
 // A route is where calls about one topic go.
 type route struct {
-	conn      *grpc.ClientConn
-	calls     caller
-	brokerURL string // identity of the broker inside its cluster
+	endpoint  *endpoint
+	conn      *grpc.ClientConn // the endpoint's
+	calls     caller           // on conn, with what this route needs
+	brokerURL string           // identity of the broker inside its cluster, as the broker writes it
 	proxied   bool
 }
 
-// context adds what calls on this route must carry.
-func (r route) context(ctx context.Context) context.Context {
+func newRoute(e *endpoint, brokerURL string, proxied bool) route {
+	r := route{endpoint: e, conn: e.conn, brokerURL: brokerURL, proxied: proxied}
+	r.calls = grpcCalls{conn: e.conn, metadata: r.context}
+	return r
+}
+
+// header is what calls about a topic carry beside a token: its name and value, both empty for nothing.
+func (r route) header() (name, value string) {
 	if !r.proxied {
-		return ctx
+		return "", ""
 	}
-	return metadata.AppendToOutgoingContext(ctx, proxyHeader, r.brokerURL)
+	return proxyHeader, r.brokerURL
+}
+
+// context adds what calls on this route must carry. Calls of discovery carry nothing, as in official clients.
+func (r route) context(ctx context.Context) context.Context {
+	name, value := r.header()
+	return withHeader(ctx, name, value)
 }
 
 // lookup finds the broker that serves topic. A topic that no broker knows yet is served by the one the client was made for: that
-// is where a producer creates it.
+// is where a producer creates it. An answer does not prove that the topic exists, because brokers compare the beginnings of names;
+// the call that follows tells.
 func (c *Client) lookup(ctx context.Context, topic string) (route, error) {
-	conn, err := c.conn(c.service)
+	e, err := c.endpoint(c.service)
 	if err != nil {
-		return route{}, err
+		return route{}, wrap(opLookup, topic, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	resp, err := pb.NewDiscoveryClient(conn).TopicLookup(ctx, &pb.TopicLookupRequest{RequestId: 1, Topic: topic})
-	switch {
-	case status.Code(err) == codes.NotFound:
-		return route{conn: conn, calls: grpcCalls{conn: conn}}, nil
-	case err != nil:
+	resp, err := pb.NewDiscoveryClient(e.conn).TopicLookup(ctx, &pb.TopicLookupRequest{RequestId: 1, Topic: topic})
+	if status.Code(err) == codes.NotFound || err == nil && resp.GetResponseType() == pb.TopicLookupResponse_Failed {
+		return newRoute(e, "", false), nil
+	}
+	if err != nil {
 		return route{}, wrap(opLookup, topic, err)
 	}
 	// Connect and Redirect are alike to a client: dial connect_url, one hop.
-	addr, _, err := parseURL(resp.GetConnectUrl())
+	at, err := c.advertised(resp.GetConnectUrl())
 	if err != nil {
-		return route{}, &Error{Op: opLookup, Topic: topic, Code: codes.Unknown, Text: err.Error()}
+		return route{}, wrap(opLookup, topic, err)
 	}
-	conn, err = c.conn(addr)
+	e, err = c.endpoint(at)
 	if err != nil {
-		return route{}, err
+		return route{}, wrap(opLookup, topic, err)
 	}
-	r := route{conn: conn, brokerURL: resp.GetBrokerUrl(), proxied: resp.GetProxy()}
-	r.calls = grpcCalls{conn: conn, metadata: r.context}
-	return r, nil
+	return newRoute(e, resp.GetBrokerUrl(), resp.GetProxy()), nil
 }
 
 // partitions lists the partitions of topic that exist: [-1] for a plain topic, empty when there is none.
 func (c *Client) partitions(ctx context.Context, topic string) ([]int, error) {
-	conn, err := c.conn(c.service)
+	e, err := c.endpoint(c.service)
 	if err != nil {
-		return nil, err
+		return nil, wrap(opPartitions, topic, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	resp, err := pb.NewDiscoveryClient(conn).TopicPartitions(ctx, &pb.TopicLookupRequest{RequestId: 1, Topic: topic})
+	resp, err := pb.NewDiscoveryClient(e.conn).TopicPartitions(ctx, &pb.TopicLookupRequest{RequestId: 1, Topic: topic})
 	if err != nil {
 		return nil, wrap(opPartitions, topic, err)
 	}

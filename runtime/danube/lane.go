@@ -2,18 +2,13 @@ package danube
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
-	"google.golang.org/grpc/codes"
 
 	pb "github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb"
 )
-
-// ErrClosed is what a message meets whose producer or consumer was closed.
-var ErrClosed = errors.New("closed")
 
 // A lane is the producer of one partition. It sends in the order in which messages came, at most `limit` at once and of one key only one
 // at once, and registers again as often as the broker forgets it. A message that failed goes before all that wait.
@@ -260,16 +255,18 @@ func (l *lane) attach() *attaching {
 func (l *lane) attachUntil(ctx context.Context, a *attaching) {
 	defer a.cancel()
 	for try := 1; ; try++ {
-		at, err := l.create(ctx)
-		if err != nil {
-			err = wrapUnlessTyped(opCreate, l.topic, err)
+		var at *attachment
+		err := l.producer.agreed.reach(ctx)
+		if err == nil {
+			at, err = l.create(ctx)
 		}
+		err = wrap(opCreate, l.topic, err)
 		l.mu.Lock()
 		idle := a.waiting == 0 && !l.waits()
 		if l.closed {
 			err = ErrClosed
 		}
-		if err == nil || idle || l.closed || l.refused(err, try) {
+		if err == nil || idle || l.closed || hopeless(err, try) {
 			l.at, l.attaching, a.err = at, nil, err
 			l.health.set(err)
 			lost := l.fail(err)
@@ -284,14 +281,6 @@ func (l *lane) attachUntil(ctx context.Context, a *attaching) {
 		l.producer.client.log.Warn("publishing waits for the broker", zap.String("topic", l.topic), zap.Int("try", try), zap.Error(err))
 		_ = reconnect.Wait(ctx, try) // its error is that the lane was closed, which the next turn sees
 	}
-}
-
-// refused tells whether err, met while registering, is for good. "Already exists" also answers those who lost a race to create the
-// topic; the next try finds it then.
-func (l *lane) refused(err error, try int) bool {
-	var typed *Error
-	lostRace := errors.As(err, &typed) && typed.Code == codes.AlreadyExists && try < 3
-	return IsPermanent(err) && !lostRace
 }
 
 // create registers the producer, which makes a missing topic.

@@ -3,14 +3,12 @@ package danube
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
-	"google.golang.org/grpc/codes"
 )
 
 // ProducerSettings says what a producer sends to.
@@ -19,7 +17,8 @@ type ProducerSettings struct {
 	Topic string
 	// Name shows up in the broker's metrics; two producers of one name on a topic share one identity there.
 	Name string
-	// Partitions is the number of partitions; 0 is a plain topic. It must be what the topic already has.
+	// Partitions is the number of partitions; 0 is a plain topic. It must be what the topic already has, else registering fails with
+	// [ErrMismatch]; all of them are created when there are none.
 	Partitions int
 	// Reliable is the topic's dispatch strategy, which must match when it exists.
 	Reliable bool
@@ -47,19 +46,17 @@ type Producer struct {
 	settings ProducerSettings
 	lanes    []*lane
 	room     *semaphore.Weighted
+	agreed   agreement
 	next     atomic.Uint64 // round robin of messages without key
 }
 
 // NewProducer makes a producer; it registers with the broker at the first Send or at [Producer.Register].
 func (c *Client) NewProducer(s ProducerSettings) (*Producer, error) {
-	if err := CheckTopic(s.Topic); err != nil {
+	if err := s.check(); err != nil {
 		return nil, err
 	}
 	if s.Partitions < 0 || s.InFlight < 0 || s.MaxBytes < 0 {
 		return nil, errors.New("partitions, publishes in flight and bytes must not be negative")
-	}
-	if s.Name == "" {
-		return nil, errors.New("a producer needs a name")
 	}
 	if err := s.Schema.check(); err != nil {
 		return nil, err
@@ -68,6 +65,7 @@ func (c *Client) NewProducer(s ProducerSettings) (*Producer, error) {
 		s.MaxBytes = defaultMaxBytes
 	}
 	p := &Producer{client: c, settings: s, room: semaphore.NewWeighted(s.MaxBytes)}
+	p.agreed = agreement{producer: p, turn: make(chan struct{}, 1)}
 	if s.Partitions == 0 {
 		p.lanes = []*lane{p.newLane(s.Topic, s.Name)}
 	}
@@ -139,8 +137,7 @@ func (p *Producer) start(ctx context.Context, partition int, m Message, done fun
 	l := p.lanes[partition]
 	size := m.Size()
 	if size > maxMessageBytes-headRoom {
-		text := fmt.Sprintf("payload, key and attributes of %d bytes exceed the %d that the broker's transport takes", size, maxMessageBytes-headRoom)
-		return nil, &Error{Op: opSend, Topic: l.topic, Code: codes.InvalidArgument, Text: text, Permanent: true}
+		return nil, errTooLarge(l.topic, size)
 	}
 	if m.PublishTime.IsZero() {
 		m.PublishTime = time.Now()

@@ -20,7 +20,7 @@ func TestRefusalsAreToldApartByTheirWords(t *testing.T) {
 	}{
 		{opCreateTopic, codes.NotFound, "topic /a/b already exists", ErrExists, true},
 		{opCreateTopic, codes.NotFound, "partitioned topics with this base name already exist", ErrExists, true},
-		{opCreateTopic, codes.NotFound, "a/b has an invalid format", ErrBadName, true},
+		{opCreateTopic, codes.NotFound, "a/b has an invalid format", ErrName, true},
 		{opCreateTopic, codes.NotFound, "Unable to find the namespace a", ErrNotFound, true},
 		{opCreateTopic, codes.InvalidArgument, "Dispatch strategy is missing", nil, true},
 		{opDeleteNamespace, codes.NotFound, "the namespace is not empty", ErrNotEmpty, true},
@@ -40,11 +40,11 @@ func TestRefusalsAreToldApartByTheirWords(t *testing.T) {
 		{opListTopics, codes.Canceled, "Timeout expired", nil, false},
 		{opListTopics, codes.Unimplemented, "unknown service", nil, true},
 	} {
-		err := fmt.Errorf("outer: %w", task{tt.op, "x"}.failed(status.Error(tt.code, tt.text)))
+		err := fmt.Errorf("outer: %w", wrap(tt.op, "x", status.Error(tt.code, tt.text)))
 		require.ErrorContains(t, err, tt.op+" x: "+tt.text)
 		require.Equal(t, tt.permanent, IsPermanent(err), "%v", err)
 		for _, reason := range []error{
-			ErrNotFound, ErrExists, ErrNameBlocked, ErrNotEmpty, ErrActiveConsumers, ErrBadName, ErrNotReliable, ErrIncompatible, ErrBadSchema,
+			ErrNotFound, ErrExists, ErrNameBlocked, ErrNotEmpty, ErrActiveConsumers, ErrName, ErrNotReliable, ErrIncompatible, ErrBadSchema,
 		} {
 			if reason == tt.reason {
 				require.ErrorIs(t, err, reason)

@@ -58,7 +58,7 @@ func (s Schemas) Topic(ctx context.Context, topic string) (TopicSchema, error) {
 // knows its schema. It ends at the first error.
 func (s Schemas) eachPartition(ctx context.Context, t task, f func(context.Context, task, schemapb.SchemaRegistryClient) error) error {
 	if !topicForm.MatchString(t.what) {
-		return t.refuse(codes.InvalidArgument, ErrBadName, "%v", errTopicForm(t.what))
+		return t.refuse(codes.InvalidArgument, ErrName, "%v", errTopicForm(t.what))
 	}
 	partitions, err := s.client.partitions(ctx, t.what)
 	if err != nil {

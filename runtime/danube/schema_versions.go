@@ -88,7 +88,7 @@ func (r SchemaReference) check() error {
 func (s Schemas) Resolve(ctx context.Context, r SchemaReference) (id uint64, version uint32, err error) {
 	t := task{opGetSchema, r.Subject}
 	if err := r.check(); err != nil {
-		return 0, 0, t.refuse(codes.InvalidArgument, ErrBadName, "%v", err)
+		return 0, 0, t.refuse(codes.InvalidArgument, ErrName, "%v", err)
 	}
 	versions, err := s.Versions(ctx, r.Subject)
 	if err != nil {

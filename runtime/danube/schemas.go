@@ -62,7 +62,7 @@ type Registration struct {
 func (s Schemas) Register(ctx context.Context, n NewSchema) (Registration, error) {
 	t := task{opRegisterSchema, n.Subject}
 	if n.Subject == "" || strings.Contains(n.Subject, "/") {
-		return Registration{}, t.refuse(codes.InvalidArgument, ErrBadName, "subject %q is empty or has a / in it, at which the broker cuts names", n.Subject)
+		return Registration{}, t.refuse(codes.InvalidArgument, ErrName, "subject %q is empty or has a / in it, at which the broker cuts names", n.Subject)
 	}
 	if err := n.Type.UnmarshalText([]byte(n.Type)); err != nil {
 		return Registration{}, t.refuse(codes.InvalidArgument, ErrBadSchema, "%v", err)

@@ -291,7 +291,7 @@ func TestSchemaOfATopic(t *testing.T) {
 		want.Subject = "none"
 		requireRefused(l, l.schemas.ConfigureTopic(l.ctx, topic, want), danube.ErrNotFound, "set schema of topic /default/orders-part-0: Subject not found")
 		requireRefused(l, l.schemas.ConfigureTopic(l.ctx, "/default/order", want), danube.ErrNotFound, "there is no such topic")
-		requireRefused(l, l.schemas.ConfigureTopic(l.ctx, "orders", want), danube.ErrBadName, `topic "orders" is not of the form /namespace/topic`)
+		requireRefused(l, l.schemas.ConfigureTopic(l.ctx, "orders", want), danube.ErrName, `topic "orders" is not of the form /namespace/topic`)
 		require.True(l, danube.IsPermanent(l.schemas.SetTopicPolicy(l.ctx, topic, "strict", false)))
 	})
 }

@@ -127,7 +127,7 @@ func (s *subscription) session(ctx context.Context) (opened bool, _ error) {
 		r, id, err = s.rename(ctx, r, id)
 	}
 	if err != nil {
-		return false, s.cause(ctx, wrapUnlessTyped(opSubscribe, s.topic, err))
+		return false, s.cause(ctx, wrap(opSubscribe, s.topic, err))
 	}
 	stream, err := openStream(ctx, r, id)
 	if err != nil {
@@ -238,12 +238,4 @@ func (s *subscription) setStop(stop context.CancelCauseFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stop = stop
-}
-
-func wrapUnlessTyped(op, topic string, err error) error {
-	var typed *Error
-	if errors.As(err, &typed) {
-		return err
-	}
-	return wrap(op, topic, err)
 }

@@ -1,7 +1,6 @@
 package danube
 
 import (
-	"fmt"
 	"hash/fnv"
 	"regexp"
 	"slices"
@@ -15,19 +14,19 @@ var topicForm = regexp.MustCompile(`^/[A-Za-z0-9_-]+/[A-Za-z0-9_-]+$`)
 const partitionInfix = "-part-"
 
 // CheckTopic returns nil when name has the form /namespace/topic that every Danube broker takes. It is stricter than the broker,
-// which lets pass some names that nobody can use afterwards, such as those with empty parts.
+// which lets pass some names that nobody can use afterwards, such as those with empty parts. The error is [ErrName].
 func CheckTopic(name string) error {
 	if !topicForm.MatchString(name) {
 		return errTopicForm(name)
 	}
 	if strings.Contains(name, partitionInfix) {
-		return fmt.Errorf("topic %q contains %q, which the broker reserves for the partitions that it names itself", name, partitionInfix)
+		return badName("topic %q contains %q, which the broker reserves for the partitions that it names itself", name, partitionInfix)
 	}
 	return nil
 }
 
 func errTopicForm(name string) error {
-	return fmt.Errorf("topic %q is not of the form /namespace/topic (letters, digits, _ and -), for example /default/events", name)
+	return badName("topic %q is not of the form /namespace/topic (letters, digits, _ and -), for example /default/events", name)
 }
 
 // PartitionName is the topic of partition i of the partitioned topic base.
