@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -22,7 +23,13 @@ import (
 	"github.com/danube-messaging/danube-connect-go/runtime/internal/unary"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if kind := os.Getenv(benchServer); kind != "" {
+		beServer(kind)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // bytesCodec passes messages as they are.
 type bytesCodec struct{}
