@@ -19,13 +19,16 @@ func (c *conn) write() {
 	var spare buffer
 	for {
 		c.link.mu.Lock()
-		for len(c.out) == 0 && !c.fill() && c.err == nil {
+		for !c.fill() && c.err == nil && c.link.done.head == nil { // calls may end here too, and must hear of it
 			c.wake.Wait()
 		}
 		out, last := c.out, c.err != nil
 		c.out, c.replies = spare[:0], 0
 		c.link.unlock()
-		_, err := c.nc.Write(out)
+		var err error
+		if len(out) > 0 {
+			_, err = c.nc.Write(out)
+		}
 		if last {
 			return
 		}
@@ -138,7 +141,7 @@ func (c *conn) send(call *Call) {
 			call.sent += len(piece)
 			n -= len(piece)
 		}
-		at := call.sent - prefixLen
+		at := max(call.sent-prefixLen, 0) // n is 0 as long as the prefix is not through
 		c.out = append(c.out, call.Request[at:at+n]...)
 		call.sent += n
 	}
