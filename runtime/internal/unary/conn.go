@@ -120,7 +120,10 @@ func (c *conn) greet() error {
 	if err == nil {
 		err = c.frame()
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, io.EOF) && c.link.pool.config.TLS == nil:
+		return fmt.Errorf("await the server's settings: it hung up, as one does that wants TLS: %w", err)
+	case err != nil:
 		return fmt.Errorf("await the server's settings: %w", err)
 	}
 	return nil

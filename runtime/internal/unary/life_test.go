@@ -349,3 +349,29 @@ func TestCallsAreUsedAgain(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+func TestStreamNumbersThatAreUsedUp(t *testing.T) {
+	t.Parallel()
+	inRig(t, unary.Config{}, func(t *testing.T, r *rig) {
+		c := r.start("a")
+		p := r.greet()
+		id, _ := p.request()
+		p.answer(id, "")
+		c.succeeded(t, "")
+		r.pool.UseUpStreams()
+		last, first := r.start("b"), r.start("c")
+		lastID, message := p.request()
+		require.Equal(t, uint32(1<<31-1), lastID)
+		require.Equal(t, "b", message)
+		q := r.greet()
+		id, message = q.request()
+		require.Equal(t, uint32(1), id)
+		require.Equal(t, "c", message)
+		q.answer(id, "new")
+		first.succeeded(t, "new")
+		p.answer(lastID, "old")
+		last.succeeded(t, "old")
+		_, err := p.read()
+		require.Error(t, err, "the old connection is still there")
+	})
+}

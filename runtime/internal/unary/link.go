@@ -169,7 +169,7 @@ func (l *link) greet(ctx context.Context, nc net.Conn) (*conn, error) {
 			return nil, fmt.Errorf("tls: %w", err)
 		}
 		if p := secure.ConnectionState().NegotiatedProtocol; p != "h2" {
-			return nil, fmt.Errorf("%w: the server chose %q instead of h2 in the TLS handshake", ErrProtocol, p)
+			return nil, fmt.Errorf("%w: the server chose protocol %q instead of h2 in the TLS handshake", ErrProtocol, p)
 		}
 		nc = secure
 	}

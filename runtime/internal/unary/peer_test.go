@@ -78,7 +78,6 @@ type peer struct {
 	frames *http2.Framer
 	block  bytes.Buffer
 	hpack  *hpack.Encoder
-	closed bool
 }
 
 // accept takes the next connection up to where the client has sent its preface.

@@ -6,6 +6,9 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -82,4 +85,14 @@ func answerAll(c io.ReadWriter) error {
 			_ = frames.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: trailers, EndHeaders: true, EndStream: true})
 		}
 	}
+}
+
+// serveNothingAt runs serveNothing for a test and gives its address.
+func serveNothingAt(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { l.Close() })
+	go serveNothing(l)
+	return l.Addr().String()
 }
