@@ -47,6 +47,10 @@ func (c *Call) Err() error {
 	return &Error{Code: c.Code, Message: c.Message, Unprocessed: c.Unprocessed, cause: c.cause}
 }
 
+func (c *Call) fail(e Error) {
+	c.Code, c.Message, c.Unprocessed, c.cause = e.Code, e.Message, e.Unprocessed, e.cause
+}
+
 // An Error is why a call failed. status.FromError understands it.
 type Error struct {
 	Code        codes.Code

@@ -7,3 +7,11 @@ func (p *Pool) UseUpStreams() {
 	defer l.mu.Unlock()
 	l.current.nextID = maxStreamID
 }
+
+// Blocks counts the header blocks that the current connection remembers. The pool has one connection.
+func (p *Pool) Blocks() int {
+	l := p.links[0]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.current.headers.blocks)
+}

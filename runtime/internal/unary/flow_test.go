@@ -2,6 +2,7 @@ package unary_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -300,5 +301,35 @@ func TestInvokeGivesUpWithItsContext(t *testing.T) {
 		require.Equal(t, id, next[*http2.RSTStreamFrame](p).StreamID)
 		_, err = r.pool.Invoke(context.Background(), method, nil, nil)
 		require.ErrorContains(t, err, "has no deadline")
+	})
+}
+
+// A token that changes all the time must not fill the memory.
+func TestHeaderBlocksAreForgotten(t *testing.T) {
+	t.Parallel()
+	p := connect(t, nil, unary.Config{Addr: serveNothingAt(t)})
+	for i := range 300 {
+		h, err := unary.NewHeader("authorization", fmt.Sprint("Bearer ", i))
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		_, err = p.Invoke(ctx, method, h, nil)
+		cancel()
+		require.NoError(t, err)
+	}
+	require.LessOrEqual(t, p.Blocks(), 64)
+}
+
+// What a prefix promises is believed when it comes.
+func TestAnswerThatPromisesMuch(t *testing.T) {
+	t.Parallel()
+	inRig(t, unary.Config{MaxResponse: 1 << 29}, func(t *testing.T, r *rig) {
+		c := r.start("x")
+		p := r.greet()
+		id, _ := p.request()
+		p.begin(id)
+		p.data(id, false, "\x00\x10\x00\x00\x00x")
+		reset(http2.ErrCodeCancel)(p, id)
+		c.failed(t, codes.Canceled, "CANCEL")
+		require.Less(t, cap(c.Response), 1<<20)
 	})
 }

@@ -109,8 +109,8 @@ func TestGRPCManyCallsAtOnceOnSeveralConnections(t *testing.T) {
 		var wg sync.WaitGroup
 		for g := range 50 {
 			wg.Go(func() {
-				for i := range 40 {
-					want := strings.Repeat(fmt.Sprintf("%d,%d ", g, i), i*30)
+				for i := range 15 {
+					want := strings.Repeat(fmt.Sprintf("%d,%d ", g, i), i*80)
 					got, err := call(t, p, []byte(want))
 					if err != nil || string(got) != want {
 						t.Errorf("call %d of %d answered %d bytes, error %v, instead of %d", i, g, len(got), err, len(want))

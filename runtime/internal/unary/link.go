@@ -34,7 +34,7 @@ type link struct {
 	dialing  bool
 	failures int // one after the other
 	retryAt  time.Time
-	lastErr  error // of the latest failure
+	lastErr  *Error // the latest of them
 	closed   bool
 	done     list        // calls that have ended; unlock calls their Done
 	timer    *time.Timer // one for all deadlines and pings
@@ -61,7 +61,7 @@ func (l *link) unlock() {
 }
 
 // start takes a call, or says why there is no connection for it.
-func (l *link) start(c *Call) error {
+func (l *link) start(c *Call) *Error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
@@ -93,7 +93,7 @@ func (l *link) finish(c *Call, e Error) {
 		c.conn.forget(c)
 	}
 	c.busy, c.conn = false, nil
-	c.Code, c.Message, c.Unprocessed, c.cause = e.Code, e.Message, e.Unprocessed, e.cause
+	c.fail(e)
 	l.done.push(c)
 }
 
@@ -159,7 +159,13 @@ func (l *link) connect() (*conn, error) {
 		return c, nil
 	}
 	nc.Close()
-	return nil, errors.Join(ctx.Err(), err)
+	switch {
+	case err == nil:
+		err = ctx.Err()
+	case ctx.Err() != nil:
+		err = fmt.Errorf("%w: %w", ctx.Err(), err)
+	}
+	return nil, err
 }
 
 func (l *link) greet(ctx context.Context, nc net.Conn) (*conn, error) {
@@ -181,11 +187,10 @@ func (l *link) greet(ctx context.Context, nc net.Conn) (*conn, error) {
 func (l *link) failed(why error) {
 	l.failures++
 	l.retryAt = time.Now().Add(redial.Delay(l.failures))
-	e := &Error{Code: codes.Unavailable, Message: why.Error(), cause: why}
-	l.lastErr = e
+	l.lastErr = &Error{Code: codes.Unavailable, Message: why.Error(), cause: why}
 	l.pool.note(why)
 	for l.waiting.head != nil {
-		l.finish(l.waiting.head, *e)
+		l.finish(l.waiting.head, *l.lastErr)
 	}
 }
 

@@ -11,7 +11,6 @@ package unary
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -19,7 +18,6 @@ import (
 
 	"go.uber.org/zap"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 )
 
 // A Config says where calls go. Only Addr is required.
@@ -104,19 +102,19 @@ func (p *Pool) Start(c *Call) {
 	c.Code, c.Message, c.Unprocessed, c.cause = codes.OK, "", false, nil
 	c.Response = c.Response[:0]
 	c.link, c.id, c.sent, c.credit, c.answer = nil, 0, 0, 0, answer{}
-	var err error
+	var failed *Error
 	if c.Deadline.IsZero() {
-		err = &Error{Code: codes.Internal, Message: "call " + c.Method + " has no deadline"}
+		failed = &Error{Code: codes.Internal, Message: "call " + c.Method + " has no deadline"}
 	} else {
 		turn := int(p.turn.Add(1)) // a link that cannot connect leaves its calls to the others
 		for i := range p.links {
-			if err = p.links[(turn+i)%len(p.links)].start(c); err == nil {
+			if failed = p.links[(turn+i)%len(p.links)].start(c); failed == nil {
 				return
 			}
 		}
 	}
-	c.Code, c.Message = status.Code(err), status.Convert(err).Message()
-	c.cause, c.Unprocessed = errors.Unwrap(err), true
+	c.fail(*failed)
+	c.Unprocessed = true
 	go c.Done(c) // not from here: the caller may hold a lock that Done takes, or start the call again from Done
 }
 
