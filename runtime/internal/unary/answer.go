@@ -113,15 +113,11 @@ type headerReader struct {
 // begin makes ready for a block.
 func (r *headerReader) begin(id uint32, ended bool) {
 	*r = headerReader{hpack: r.hpack, id: id, ended: ended}
-	r.hpack.SetEmitEnabled(true)
 }
 
 // field takes one field of the list.
 func (r *headerReader) field(f hpack.HeaderField) {
-	if r.size += f.Size(); r.size > maxHeaderList {
-		r.hpack.SetEmitEnabled(false)
-		return
-	}
+	r.size += f.Size()
 	if strings.HasPrefix(f.Name, ":") {
 		n, err := strconv.Atoi(f.Value)
 		if f.Name != ":status" || r.regular || r.http != 0 || err != nil || n < 100 || n > 999 {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 	"google.golang.org/grpc/codes"
 
 	"github.com/danube-messaging/danube-connect-go/runtime/internal/unary"
@@ -105,14 +106,16 @@ func TestFlowSettingsChangeOpenStreams(t *testing.T) {
 func TestFlowAnswerBeforeTheRequestIsSent(t *testing.T) {
 	t.Parallel()
 	inRig(t, unary.Config{}, func(t *testing.T, r *rig) {
-		c := r.start(strings.Repeat("x", 2000))
-		p := r.greet(settings(initialWindowSize, 1000)...)
+		c := r.start(strings.Repeat("x", 70_000))
+		p := r.greet(settings(initialWindowSize, 1<<20)...)
 		id := next[*http2.HeadersFrame](p).StreamID
-		next[*http2.DataFrame](p)
+		for range 4 { // as much as the connection's window takes
+			next[*http2.DataFrame](p)
+		}
 		p.answer(id, "enough")
 		c.succeeded(t, "enough")
 		require.Equal(t, id, next[*http2.RSTStreamFrame](p).StreamID)
-		require.NoError(t, p.frames.WriteWindowUpdate(id, 1000))
+		require.NoError(t, p.frames.WriteWindowUpdate(0, 100_000))
 		p.quiet()
 	})
 }
@@ -193,24 +196,15 @@ func TestFlowHeaderLimitsOfTheServer(t *testing.T) {
 	t.Parallel()
 	inRig(t, unary.Config{}, func(t *testing.T, r *rig) {
 		const limit = 40_000
-		fits, err := unary.NewHeader("a", strings.Repeat("~", limit-1000))
-		require.NoError(t, err)
-		tooLong, err := unary.NewHeader("a", strings.Repeat("~", limit))
-		require.NoError(t, err)
-		bad, good := &waited{}, &waited{}
-		for c, h := range map[*waited]*unary.Header{bad: tooLong, good: fits} {
-			c.Method, c.Header, c.Deadline, c.Done = method, h, time.Now().Add(time.Second), func(*unary.Call) { c.ended++ }
-		}
-		r.calls = append(r.calls, bad, good)
 		first := r.start("first") // so that the connection has answered something
 		p := r.greet(settings(maxHeaderListSize, limit)...)
 		id, _ := p.request()
 		p.answer(id, "")
 		first.succeeded(t, "")
-		r.pool.Start(&bad.Call)
+		bad := r.with("a", strings.Repeat("~", limit))
 		bad.failed(t, codes.Internal, "header list of")
 		require.True(t, bad.Unprocessed)
-		r.pool.Start(&good.Call)
+		good := r.with("a", strings.Repeat("~", limit-1000))
 		h := next[*http2.HeadersFrame](p)
 		require.False(t, h.HeadersEnded())
 		size := len(h.HeaderBlockFragment())
@@ -264,24 +258,75 @@ func TestFlowHeaderTableShrinks(t *testing.T) {
 	t.Parallel()
 	inRig(t, unary.Config{}, func(t *testing.T, r *rig) {
 		p := (*peer)(nil)
-		for i, size := range []uint32{4096, 0, 100, 4096, 200} {
-			for range 3 {
+		decoder := hpack.NewDecoder(4096, nil)
+		for i, size := range []uint32{4096, 200, 0, 100, 4096} {
+			if i > 0 {
+				require.NoError(t, p.frames.WriteSettings(settings(headerTableSize, size)...))
+				require.True(t, next[*http2.SettingsFrame](p).IsAck())
+				decoder.SetAllowedMaxDynamicTableSize(size)
+			}
+			for n := range 3 {
 				c := r.start("x")
 				if p == nil {
 					p = r.greet()
-					p.frames.ReadMetaHeaders = newDecoder()
 				}
-				h := next[*http2.MetaHeadersFrame](p)
-				require.Equal(t, method, h.PseudoValue("path"), "after change %d", i)
+				h := next[*http2.HeadersFrame](p)
+				block := h.HeaderBlockFragment()
+				smaller := block[0]&0xe0 == 0x20
+				require.Equal(t, n == 0 && (i == 1 || i == 2), smaller, "a smaller table is told of once, call %d after change %d", n, i)
+				require.Equal(t, method, field(t, decoder, block, ":path"))
 				next[*http2.DataFrame](p)
 				p.answer(h.StreamID, "")
 				c.succeeded(t, "")
 			}
-			require.NoError(t, p.frames.WriteSettings(settings(headerTableSize, size)...))
-			require.True(t, next[*http2.SettingsFrame](p).IsAck())
-			p.frames.ReadMetaHeaders.SetAllowedMaxDynamicTableSize(size)
 		}
 	})
+}
+
+// A call that is refused for its headers must not leave a trace in the table, of which the server would know nothing.
+func TestFlowHeadersThatAreNotSent(t *testing.T) {
+	t.Parallel()
+	inRig(t, unary.Config{}, func(t *testing.T, r *rig) {
+		first := r.start("x")
+		p := r.greet(settings(maxHeaderListSize, 1000)...)
+		decoder := hpack.NewDecoder(4096, nil)
+		for i, c := range []*waited{first, r.with("x", strings.Repeat("x", 1000)), r.with("x", "y"), r.with("x", "y")} {
+			if i == 1 {
+				c.failed(t, codes.Internal, "header list of")
+				continue
+			}
+			h := next[*http2.HeadersFrame](p)
+			got := field(t, decoder, h.HeaderBlockFragment(), "x")
+			require.Equal(t, i > 0, got == "y", got)
+			next[*http2.DataFrame](p)
+			p.answer(h.StreamID, "")
+			c.succeeded(t, "")
+		}
+	})
+}
+
+// with starts a call with metadata.
+func (r *rig) with(pairs ...string) *waited {
+	h, err := unary.NewHeader(pairs...)
+	require.NoError(r.t, err)
+	c := &waited{}
+	c.Method, c.Header, c.Deadline, c.Done = method, h, time.Now().Add(time.Minute), func(*unary.Call) { c.ended++ }
+	r.calls = append(r.calls, c)
+	r.pool.Start(&c.Call)
+	return c
+}
+
+// field decodes a header block and gives one of its fields.
+func field(t *testing.T, decoder *hpack.Decoder, block []byte, name string) (value string) {
+	t.Helper()
+	fields, err := decoder.DecodeFull(block)
+	require.NoError(t, err)
+	for _, f := range fields {
+		if f.Name == name {
+			value = f.Value
+		}
+	}
+	return value
 }
 
 func TestInvokeGivesUpWithItsContext(t *testing.T) {

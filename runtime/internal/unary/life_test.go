@@ -3,6 +3,7 @@ package unary_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -35,6 +36,29 @@ func TestDeadlines(t *testing.T) {
 			require.False(t, c.Unprocessed)
 			require.WithinDuration(t, start.Add(time.Duration(i+1)*time.Second), c.at, time.Millisecond)
 		}
+	})
+}
+
+// Many deadlines at nearly the same time are one piece of work, not many.
+func TestDeadlinesThatComeTogether(t *testing.T) {
+	t.Parallel()
+	inRig(t, unary.Config{}, func(t *testing.T, r *rig) {
+		p := r.dial()
+		for i := range 500 {
+			r.startWithin("x", time.Second+time.Duration(i)*time.Microsecond)
+		}
+		for range 500 {
+			p.request()
+		}
+		go func() { _, _ = io.Copy(io.Discard, p.conn) }() // ends with the connection
+		time.Sleep(2 * time.Second)
+		times := map[time.Time]bool{}
+		for _, c := range r.calls[1:] {
+			require.Equal(t, codes.DeadlineExceeded, c.Code)
+			require.False(t, c.at.Before(c.Deadline), "too early")
+			times[c.at] = true
+		}
+		require.Less(t, len(times), 10)
 	})
 }
 
@@ -221,6 +245,18 @@ func TestGoAwayInMidFlight(t *testing.T) {
 	})
 }
 
+func TestGoAwayWhileIdle(t *testing.T) {
+	t.Parallel()
+	inRig(t, unary.Config{}, func(t *testing.T, r *rig) {
+		p := r.dial()
+		require.NoError(t, p.frames.WriteGoAway(1, http2.ErrCodeNo, nil))
+		_, err := p.frames.ReadFrame()
+		require.ErrorIs(t, err, io.EOF)
+		require.Empty(t, r.dials, "nobody needs a connection")
+		r.dial()
+	})
+}
+
 func TestGoAwayWithAComplaint(t *testing.T) {
 	t.Parallel()
 	for code, broken := range map[http2.ErrCode]bool{
@@ -277,15 +313,11 @@ func TestKeepaliveFindsADeadPeer(t *testing.T) {
 func TestKeepaliveAfterIdleTime(t *testing.T) {
 	t.Parallel()
 	inRig(t, unary.Config{}, func(t *testing.T, r *rig) {
-		c := r.start("x")
-		p := r.greet()
-		id, _ := p.request()
-		p.answer(id, "")
-		c.succeeded(t, "")
+		p := r.dial()
 		p.quiet()
 		time.Sleep(time.Hour)
 		p.quiet() // nobody waits, nobody asks
-		c = r.startWithin("y", time.Second)
+		c := r.startWithin("y", time.Second)
 		p.request()
 		next[*http2.PingFrame](p)
 		time.Sleep(2 * time.Second)
@@ -353,18 +385,14 @@ func TestCallsAreUsedAgain(t *testing.T) {
 func TestStreamNumbersThatAreUsedUp(t *testing.T) {
 	t.Parallel()
 	inRig(t, unary.Config{}, func(t *testing.T, r *rig) {
-		c := r.start("a")
-		p := r.greet()
-		id, _ := p.request()
-		p.answer(id, "")
-		c.succeeded(t, "")
+		p := r.dial()
 		r.pool.UseUpStreams()
 		last, first := r.start("b"), r.start("c")
 		lastID, message := p.request()
 		require.Equal(t, uint32(1<<31-1), lastID)
 		require.Equal(t, "b", message)
 		q := r.greet()
-		id, message = q.request()
+		id, message := q.request()
 		require.Equal(t, uint32(1), id)
 		require.Equal(t, "c", message)
 		q.answer(id, "new")

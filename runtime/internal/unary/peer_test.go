@@ -111,6 +111,17 @@ func (r *rig) greet(settings ...http2.Setting) *peer {
 	return p
 }
 
+// dial makes a first call, and gives the connection that it left behind.
+func (r *rig) dial() *peer {
+	r.t.Helper()
+	c := r.start("first")
+	p := r.greet()
+	id, _ := p.request()
+	p.answer(id, "")
+	c.succeeded(r.t, "")
+	return p
+}
+
 // next reads one frame, which must be an F.
 func next[F http2.Frame](p *peer) F {
 	p.t.Helper()
@@ -138,8 +149,6 @@ func (p *peer) request() (id uint32, message string) {
 	require.True(p.t, d.StreamEnded())
 	return h.StreamID, string(d.Data()[5:])
 }
-
-func newDecoder() *hpack.Decoder { return hpack.NewDecoder(4096, nil) }
 
 // quiet asserts that the client has nothing to say for a second.
 func (p *peer) quiet() {
