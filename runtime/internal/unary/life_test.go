@@ -52,6 +52,7 @@ func TestDeadlinesThatComeTogether(t *testing.T) {
 		}
 		go func() { _, _ = io.Copy(io.Discard, p.conn) }() // ends with the connection
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		times := map[time.Time]bool{}
 		for _, c := range r.calls[1:] {
 			require.Equal(t, codes.DeadlineExceeded, c.Code)
