@@ -2,6 +2,7 @@ package unary_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -376,5 +377,33 @@ func TestAnswerThatPromisesMuch(t *testing.T) {
 		reset(http2.ErrCodeCancel)(p, id)
 		c.failed(t, codes.Canceled, "CANCEL")
 		require.Less(t, cap(c.Response), 1<<20)
+	})
+}
+
+// The answer and the end of the context come together: whichever wins, the call ends once and the pool goes on.
+func TestInvokeWhoseContextEndsWithTheAnswer(t *testing.T) {
+	t.Parallel()
+	inRig(t, unary.Config{}, func(t *testing.T, r *rig) {
+		p := r.dial()
+		go func() { // of resets, which come or not
+			for range 200 {
+				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+				ended := make(chan struct{})
+				go func() {
+					defer close(ended)
+					_, err := r.pool.Invoke(ctx, method, nil, []byte("x"))
+					if err != nil && !errors.Is(err, context.Canceled) {
+						t.Error(err)
+					}
+				}()
+				id := p.requestAfterReset(0)
+				p.answer(id, "")
+				cancel()
+				<-ended
+			}
+			p.conn.Close()
+		}()
+		synctest.Wait()
+		require.NoError(t, r.pool.Broken())
 	})
 }

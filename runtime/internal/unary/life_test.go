@@ -100,6 +100,38 @@ func TestDialFailuresFailAtOnceAndArePaced(t *testing.T) {
 	})
 }
 
+// Failures long ago do not make a later one worse.
+func TestDialPaceStartsAnewAfterAnAnswer(t *testing.T) {
+	t.Parallel()
+	up, dials := false, make(chan net.Conn, 1)
+	refused := 0
+	inRig(t, unary.Config{Dial: func(context.Context, string) (net.Conn, error) {
+		if !up {
+			refused++
+			return nil, errors.New("refused")
+		}
+		ours, theirs := net.Pipe()
+		dials <- theirs
+		return ours, nil
+	}}, func(t *testing.T, r *rig) {
+		r.dials = dials
+		for range 10 {
+			r.start("x").failed(t, codes.Unavailable, "refused")
+			time.Sleep(5 * time.Second)
+		}
+		up = true
+		p := r.dial()
+		up = false
+		p.conn.Close()
+		synctest.Wait()
+		refused = 0
+		r.start("x").failed(t, codes.Unavailable, "refused")
+		time.Sleep(200 * time.Millisecond)
+		r.start("x").failed(t, codes.Unavailable, "refused")
+		require.Equal(t, 2, refused)
+	})
+}
+
 func TestDialThatHangs(t *testing.T) {
 	t.Parallel()
 	inRig(t, unary.Config{Dial: func(ctx context.Context, _ string) (net.Conn, error) {

@@ -67,5 +67,5 @@ func unescape(s string) string {
 		}
 		b.WriteByte(s[i])
 	}
-	return strings.ToValidUTF8(b.String(), "\ufffd")
+	return b.String()
 }
