@@ -15,3 +15,6 @@ func (p *Pool) Blocks() int {
 	defer l.mu.Unlock()
 	return len(l.current.headers.blocks)
 }
+
+// Abandon does what Invoke does when its context ends.
+func Abandon(c *Call, why error) { c.link.abandon(c, why) }

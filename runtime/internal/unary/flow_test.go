@@ -2,7 +2,6 @@ package unary_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -380,30 +379,17 @@ func TestAnswerThatPromisesMuch(t *testing.T) {
 	})
 }
 
-// The answer and the end of the context come together: whichever wins, the call ends once and the pool goes on.
-func TestInvokeWhoseContextEndsWithTheAnswer(t *testing.T) {
+// The end of the context may come right after the answer, and then changes nothing.
+func TestInvokeWhoseContextEndsAfterTheAnswer(t *testing.T) {
 	t.Parallel()
 	inRig(t, unary.Config{}, func(t *testing.T, r *rig) {
-		p := r.dial()
-		go func() { // of resets, which come or not
-			for range 200 {
-				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-				ended := make(chan struct{})
-				go func() {
-					defer close(ended)
-					_, err := r.pool.Invoke(ctx, method, nil, []byte("x"))
-					if err != nil && !errors.Is(err, context.Canceled) {
-						t.Error(err)
-					}
-				}()
-				id := p.requestAfterReset(0)
-				p.answer(id, "")
-				cancel()
-				<-ended
-			}
-			p.conn.Close()
-		}()
-		synctest.Wait()
-		require.NoError(t, r.pool.Broken())
+		c := r.start("x")
+		p := r.greet()
+		id, _ := p.request()
+		p.answer(id, "yes")
+		c.succeeded(t, "yes")
+		unary.Abandon(&c.Call, context.Canceled)
+		c.succeeded(t, "yes")
+		p.quiet()
 	})
 }

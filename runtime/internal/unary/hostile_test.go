@@ -262,14 +262,14 @@ func reset(code http2.ErrCode) func(*peer, uint32) {
 	return func(p *peer, id uint32) { require.NoError(p.t, p.frames.WriteRSTStream(id, code)) }
 }
 
-// requestAfterReset reads the next request, before which the stream before, or if that is 0 any, may be reset.
+// requestAfterReset reads the next request, before which the stream of an earlier call may be reset.
 func (p *peer) requestAfterReset(before uint32) uint32 {
 	for {
 		f, err := p.read()
 		require.NoError(p.t, err)
 		switch f := f.(type) {
 		case *http2.RSTStreamFrame:
-			require.True(p.t, before == 0 || f.StreamID == before)
+			require.Equal(p.t, before, f.StreamID)
 		case *http2.DataFrame:
 			require.True(p.t, f.StreamEnded())
 			return f.StreamID
