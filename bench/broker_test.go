@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/danube-messaging/danube-connect-go/bench/internal/framer"
 	"github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb"
 	"github.com/danube-messaging/danube-connect-go/runtime/danubetest"
 )
@@ -41,7 +42,7 @@ func BenchmarkBrokerPublish(b *testing.B) {
 
 // A publisher keeps publishes of one producer in flight, as fast as the wire allows.
 type publisher struct {
-	framer   *framer
+	framer   *framer.Framer
 	message  []byte
 	inFlight int64
 	sent     int64
@@ -53,11 +54,11 @@ type publisher struct {
 func newPublisher(b *testing.B, inFlight int, broker *danubetest.Broker) *publisher {
 	b.Helper()
 	message := encodedMessage(b, broker)
-	f, err := dialFramer(hostPort(broker))
+	f, err := framer.Dial(hostPort(broker))
 	must(b, err)
 	p := &publisher{framer: f, message: message, inFlight: int64(inFlight), progress: make(chan struct{}, 1), failed: make(chan error, 1)}
 	go func() {
-		p.failed <- f.answers(func() {
+		p.failed <- f.Answers(func() {
 			p.answered.Add(1)
 			select {
 			case p.progress <- struct{}{}:
@@ -65,7 +66,7 @@ func newPublisher(b *testing.B, inFlight int, broker *danubetest.Broker) *publis
 			}
 		}, func([]byte) {})
 	}()
-	b.Cleanup(func() { f.conn.Close() })
+	b.Cleanup(func() { f.Close() })
 	return p
 }
 
@@ -75,7 +76,7 @@ func (p *publisher) publish(b *testing.B, n int) time.Duration {
 	start := time.Now()
 	for range n {
 		p.await(b, p.inFlight-1)
-		must(b, p.framer.call(sendPath, p.message))
+		must(b, p.framer.Call(sendPath, p.message))
 		p.sent++
 	}
 	p.await(b, 0)
@@ -85,7 +86,7 @@ func (p *publisher) publish(b *testing.B, n int) time.Duration {
 // await returns when at most so many publishes are unanswered; the server sees all of them before anybody waits.
 func (p *publisher) await(b *testing.B, atMost int64) {
 	for p.sent-p.answered.Load() > atMost {
-		must(b, p.framer.out.Flush())
+		must(b, p.framer.Flush())
 		select {
 		case <-p.progress:
 		case err := <-p.failed:
@@ -105,9 +106,9 @@ func BenchmarkBrokerConsume(b *testing.B) {
 	must(b, err)
 	publish(b, broker.URL(), b.N)
 
-	f, err := dialFramer(hostPort(broker))
+	f, err := framer.Dial(hostPort(broker))
 	must(b, err)
-	defer f.conn.Close()
+	defer f.Close()
 	request, err := proto.Marshal(&danubepb.ReceiveRequest{ConsumerId: resp.GetConsumerId()})
 	must(b, err)
 	arrived, finished := make(chan uint64, b.N), make(chan error, 1)
@@ -115,26 +116,26 @@ func BenchmarkBrokerConsume(b *testing.B) {
 	messages := messageSplitter{take: func(m []byte) { arrived <- offsetOf(m) }}
 	b.ResetTimer()
 	go func() {
-		finished <- f.answers(func() {
+		finished <- f.Answers(func() {
 			if atomic.AddInt64(&acked, 1) == int64(b.N) {
-				f.conn.Close()
+				f.Close()
 			}
 		}, messages.add)
 	}()
-	must(b, f.call(receivePath, request))
+	must(b, f.Call(receivePath, request))
 	for range b.N {
 		var offset uint64
 		select {
 		case offset = <-arrived:
 		default:
-			must(b, f.out.Flush())
+			must(b, f.Flush())
 			offset = <-arrived
 		}
 		ack, err := proto.Marshal(&danubepb.AckRequest{MsgId: &danubepb.MsgID{TopicName: topic, TopicOffset: offset}, SubscriptionName: "s"})
 		must(b, err)
-		must(b, f.call(ackPath, ack))
+		must(b, f.Call(ackPath, ack))
 	}
-	must(b, f.out.Flush())
+	must(b, f.Flush())
 	<-finished
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
 	if n := broker.Unacked(topic, "s"); n != 0 {

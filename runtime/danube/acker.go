@@ -7,6 +7,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/danube-messaging/danube-connect-go/runtime/internal/unary"
 )
 
 // ackLimit is how many acknowledgements of one partition are under way at once.
@@ -58,8 +60,10 @@ type acker struct {
 
 // An entry is one message on its way from delivery to confirmation.
 type entry struct {
-	call
-	buffer  *buffer // while a call is under way
+	unary.Call
+	answer  [16]byte // room for the response, which says nothing that is not known
+	calls   caller   // of the call under way
+	buffer  *buffer  // while a call is under way
 	acker   *acker
 	id      identity
 	size    int64     // what the caller holds
@@ -301,7 +305,7 @@ func (a *acker) release() {
 		if e == nil {
 			break
 		}
-		e.start()
+		e.calls.start(&e.Call)
 		a.mu.Lock()
 	}
 	if a.memory.relieved() {
@@ -333,37 +337,37 @@ func (e *entry) prepare() {
 	a := e.acker
 	id := msgID{topic: a.topic, broker: a.route.brokerURL, offset: e.id.offset}
 	e.buffer = getBuffer(0)
-	e.call = call{calls: a.route.calls, method: methodAck, deadline: time.Now().Add(callTimeout), done: e.answered}
+	e.calls, e.Method, e.Response, e.Deadline, e.Done = a.route.calls, methodAck, e.answer[:0], time.Now().Add(callTimeout), e.answered
 	if n := e.nack; n != nil {
-		e.method = methodNack
+		e.Method = methodNack
 		e.buffer.bytes = appendNack(e.buffer.bytes, &id, e.id.request, a.subscription, n.delay, n.reason)
 	} else {
 		e.buffer.bytes = appendAck(e.buffer.bytes, &id, e.id.request, a.subscription)
 	}
-	e.request = e.buffer.bytes
+	e.Request = e.buffer.bytes
 }
 
 // answered takes the broker's answer. An OK that came after the stream was lost may have met a message waiting for its re-send.
-func (e *entry) answered() {
-	a := e.acker
+func (e *entry) answered(*unary.Call) {
+	a, err := e.acker, e.Err()
 	e.buffer.free()
 	a.mu.Lock()
 	defer a.release()
 	a.inFlight--
-	if e.err == nil {
+	if err == nil {
 		a.hanging = 0
 		a.finish(e, e.sent == a.session)
 		return
 	}
-	if isTimeout(e.err) {
+	if isTimeout(err) {
 		if a.hanging == 0 {
-			a.hangingSince = e.deadline.Add(-callTimeout)
+			a.hangingSince = e.Deadline.Add(-callTimeout)
 		}
 		a.hanging++
 	}
 	// A broken connection ends the stream as well; reopening it for every lost answer would cost deliveries.
-	if classify(opAck, e.err) == reattach && status.Code(e.err) != codes.Unavailable {
-		a.kick(wrap(opAck, a.topic, e.err))
+	if classify(opAck, err) == reattach && status.Code(err) != codes.Unavailable {
+		a.kick(wrap(opAck, a.topic, err))
 	}
 	e.tries++
 	time.AfterFunc(reconnect.Delay(e.tries), func() {

@@ -62,6 +62,7 @@ func TestRoomIsSharedByPartitions(t *testing.T) {
 		k := b.consumerWith(func(s *danube.ConsumerSettings) { s.CreateTopic, s.MaxBytes = false, 3000 })
 		send := func(partition int, text string) {
 			require.NoError(t, p.SendTo(b.ctx(), partition, danube.Message{Payload: append(make([]byte, 900), text...)}))
+			synctest.Wait() // partitions are delivered side by side
 		}
 		send(0, "a")
 		send(0, "b")

@@ -45,6 +45,8 @@ type Client struct {
 	security security
 	told     sync.Map // advertised URLs that were complained about
 
+	plainCalls bool // see WithoutPipelining
+
 	mu     sync.Mutex
 	ends   map[address]*endpoint
 	closed bool
@@ -60,6 +62,15 @@ type Option func(*Client) error
 func WithLogger(log *zap.Logger) Option {
 	return func(c *Client) error {
 		c.log = log
+		return nil
+	}
+}
+
+// WithoutPipelining makes publishes and acknowledgements go through grpc-go like all other calls, which costs several times as much. It is
+// for proxies that take no other client; where one breaks the rules of HTTP/2, the client turns to grpc-go by itself.
+func WithoutPipelining() Option {
+	return func(c *Client) error {
+		c.plainCalls = true
 		return nil
 	}
 }
@@ -103,7 +114,7 @@ func (c *Client) Close() error {
 	c.closed = true
 	var errs []error
 	for _, e := range c.ends {
-		errs = append(errs, e.conn.Close())
+		errs = append(errs, e.close())
 	}
 	clear(c.ends)
 	return errors.Join(errs...)
@@ -123,7 +134,7 @@ func (c *Client) endpoint(at address) (*endpoint, error) {
 	if at.secure {
 		e.tls = c.security.tlsTo(at.host())
 	}
-	if err := e.open(c.security.serverName); err != nil {
+	if err := e.open(c.security.serverName, !c.plainCalls, c.log); err != nil {
 		return nil, fmt.Errorf("connect to broker %s: %w", at.hostPort, err)
 	}
 	c.ends[at] = e

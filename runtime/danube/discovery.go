@@ -29,7 +29,11 @@ type route struct {
 
 func newRoute(e *endpoint, brokerURL string, proxied bool) route {
 	r := route{endpoint: e, conn: e.conn, brokerURL: brokerURL, proxied: proxied}
-	r.calls = grpcCalls{conn: e.conn, metadata: r.context}
+	plain := grpcCalls{conn: e.conn, metadata: r.context}
+	r.calls = plain
+	if e.pool != nil {
+		r.calls = &pipelined{pool: e.pool, tokens: e.tokens, proxy: r.header, plain: plain}
+	}
 	return r
 }
 

@@ -3,9 +3,11 @@ package danube
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"sync/atomic"
 
+	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
@@ -14,6 +16,8 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/danube-messaging/danube-connect-go/runtime/internal/unary"
 )
 
 // tokenHeader is where the broker looks for a token.
@@ -28,11 +32,17 @@ type endpoint struct {
 	tokens *tokens // nil where none is sent
 
 	conn     *grpc.ClientConn
+	pool     *unary.Pool // for calls by the thousand; nil where grpc-go is to make them all
 	answered atomic.Bool // a broker has answered here
 }
 
-// open makes the connection, which is dialled at the first call.
-func (e *endpoint) open(serverName string) error {
+// open makes the connections, which are dialled at the first call.
+func (e *endpoint) open(serverName string, pipelining bool, log *zap.Logger) error {
+	if pipelining {
+		e.pool = unary.New(unary.Config{
+			Addr: e.addr, TLS: e.tls, Dial: e.dial, ConnectTimeout: connectTimeout, PingInterval: pingAfter, PingTimeout: pingTimeout, Logger: log,
+		})
+	}
 	transport := insecure.NewCredentials()
 	if e.tls != nil {
 		// Left to itself grpc-go verifies the host that it dials; a server name here would also become the :authority of every call.
@@ -52,6 +62,15 @@ func (e *endpoint) open(serverName string) error {
 		grpc.WithUnaryInterceptor(e.call), grpc.WithStreamInterceptor(e.stream),
 	)
 	e.conn = conn
+	return err
+}
+
+// close ends the connections and all calls on them.
+func (e *endpoint) close() error {
+	err := e.conn.Close()
+	if e.pool != nil {
+		err = errors.Join(err, e.pool.Close())
+	}
 	return err
 }
 

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	pb "github.com/danube-messaging/danube-connect-go/runtime/danube/danubepb"
+	"github.com/danube-messaging/danube-connect-go/runtime/internal/unary"
 )
 
 // A lane is the producer of one partition. It sends in the order in which messages came, at most `limit` at once and of one key only one
@@ -49,7 +50,8 @@ type attaching struct {
 
 // A sending is a message on its way through a lane.
 type sending struct {
-	call
+	unary.Call
+	answer   [16]byte // room for the response, which says nothing that is not known
 	lane     *lane
 	message  Message
 	request  uint64
@@ -150,17 +152,17 @@ func (s *sending) send() {
 	id := msgID{producer: s.at.id, topic: l.topic, broker: s.at.route.brokerURL}
 	s.buffer = getBuffer(s.message.Size())
 	s.buffer.bytes = appendSend(s.buffer.bytes, &s.message, &id, s.request, l.name)
-	s.call = call{calls: s.at.route.calls, method: methodSend, request: s.buffer.bytes, deadline: time.Now().Add(sendTimeout), done: s.answered}
-	s.start()
+	s.Method, s.Request, s.Response, s.Deadline, s.Done = methodSend, s.buffer.bytes, s.answer[:0], time.Now().Add(sendTimeout), s.answered
+	s.at.route.calls.start(&s.Call)
 }
 
 // answered decides what follows the answer.
-func (s *sending) answered() {
-	l, err := s.lane, s.err
+func (s *sending) answered(*unary.Call) {
+	l, err := s.lane, s.Err()
 	s.buffer.free()
 	l.mu.Lock()
 	l.inFlight--
-	l.sight.answered(s.deadline.Add(-sendTimeout), err)
+	l.sight.answered(s.Deadline.Add(-sendTimeout), err)
 	again := false
 	if err == nil {
 		l.failures = 0

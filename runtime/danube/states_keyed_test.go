@@ -46,11 +46,11 @@ func (c *cable) Close() error {
 	return c.Conn.Close()
 }
 
-// A network remembers the last cable that was laid.
+// A network remembers the cables that were laid.
 type network struct {
-	lab  *lab
-	mu   sync.Mutex
-	last *cable
+	lab    *lab
+	mu     sync.Mutex
+	cables []*cable
 }
 
 // onCables has the lab's client, from now on one of another process, connect by cables.
@@ -71,23 +71,28 @@ func (n *network) connect(ctx context.Context, _ string) (net.Conn, error) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.last = &cable{Conn: conn, closed: make(chan struct{}), stuffed: make(chan struct{}), pulled: make(chan struct{})}
-	return n.last, nil
+	laid := &cable{Conn: conn, closed: make(chan struct{}), stuffed: make(chan struct{}), pulled: make(chan struct{})}
+	n.cables = append(n.cables, laid)
+	return laid, nil
 }
 
 // stuff lets nothing arrive at the client any more.
 func (n *network) stuff() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	close(n.last.stuffed)
+	for _, c := range n.cables {
+		close(c.stuffed)
+	}
 }
 
 // pull has the broker lose the connection; the client only finds it silent.
 func (n *network) pull() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	close(n.last.pulled)
-	require.NoError(n.lab, n.last.Conn.Close())
+	for _, c := range n.cables {
+		close(c.pulled)
+		require.NoError(n.lab, c.Conn.Close())
+	}
 }
 
 func TestT15AnEvictionThatTheClientCannotSee(t *testing.T) {

@@ -51,6 +51,13 @@ func (c *Call) fail(e Error) {
 	c.Code, c.Message, c.Unprocessed, c.cause = e.Code, e.Message, e.Unprocessed, e.cause
 }
 
+// End ends a call that was made in another way than by a pool: Done is called, and Err wraps err, whose gRPC status the call has.
+func (c *Call) End(err error) {
+	st := status.Convert(err)
+	c.Code, c.Message, c.Unprocessed, c.cause = st.Code(), st.Message(), false, err
+	c.Done(c)
+}
+
 // An Error is why a call failed. status.FromError understands it.
 type Error struct {
 	Code        codes.Code

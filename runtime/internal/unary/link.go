@@ -82,7 +82,7 @@ func (l *link) start(c *Call) *Error {
 	return nil
 }
 
-var errClosing = &Error{Code: codes.Canceled, Message: "the client is closing"}
+var errClosing = &Error{Code: codes.Canceled, Message: "the connection is closing"}
 
 // finish ends a call; unlock will call it back. The lock is held.
 func (l *link) finish(c *Call, e Error) {

@@ -1,4 +1,7 @@
-package bench
+// Package framer is the fastest client there is of a gRPC server: unary calls as hand-written HTTP/2 frames, many under way on one
+// connection, written in large blocks. It is what servers and clients are measured against, so that no library is what is measured; it
+// knows nothing of errors, deadlines or reconnects.
+package framer
 
 import (
 	"bufio"
@@ -12,11 +15,8 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// A framer is the fastest client there is of a gRPC server: unary calls as hand-written HTTP/2 frames, many under way on one
-// connection, written in large blocks. It is what the broker's speed is measured with, so that no client library is what is measured.
-//
-// Call and Flush are for one goroutine; Answers runs on another until the connection ends.
-type framer struct {
+// A Framer is one connection. Call and Flush are for one goroutine; Answers runs on another until the connection ends.
+type Framer struct {
 	conn   net.Conn
 	out    *bufio.Writer
 	frames *http2.Framer
@@ -30,13 +30,16 @@ type framer struct {
 	err    error
 }
 
-// dialFramer connects and greets.
-func dialFramer(addr string) (*framer, error) {
+// maxFrame is what every server takes at least in one frame.
+const maxFrame = 16 << 10
+
+// Dial connects to host:port and greets.
+func Dial(addr string) (*Framer, error) {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	f := &framer{conn: conn, out: bufio.NewWriterSize(conn, 64<<10), next: 1, window: 65535}
+	f := &Framer{conn: conn, out: bufio.NewWriterSize(conn, 64<<10), next: 1, window: 65535}
 	f.room.L = &f.mu
 	f.frames = http2.NewFramer(f.out, bufio.NewReaderSize(conn, 256<<10))
 	f.frames.SetReuseFrames()
@@ -53,8 +56,8 @@ func dialFramer(addr string) (*framer, error) {
 	return f, f.out.Flush()
 }
 
-// call sends one request; open leaves out the end of the stream, which no unary call does.
-func (f *framer) call(path string, message []byte) error {
+// Call writes one request, encoded in message, to a buffer. It waits while the server has no room.
+func (f *Framer) Call(path string, message []byte) error {
 	f.header.Reset()
 	for _, h := range [][2]string{
 		{":method", "POST"}, {":scheme", "http"}, {":path", path}, {":authority", "bench"}, {"content-type", "application/grpc"}, {"te", "trailers"},
@@ -75,11 +78,16 @@ func (f *framer) call(path string, message []byte) error {
 	if err != nil {
 		return err
 	}
+	for ; len(body) > maxFrame; body = body[maxFrame:] {
+		if err := f.frames.WriteData(id, false, body[:maxFrame]); err != nil {
+			return err
+		}
+	}
 	return f.frames.WriteData(id, true, body)
 }
 
 // take waits until the server has room for n more bytes; what was written goes out first, or the server would wait as well.
-func (f *framer) take(n int64) error {
+func (f *Framer) take(n int64) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for f.window < n && f.err == nil {
@@ -97,8 +105,14 @@ func (f *framer) take(n int64) error {
 	return f.err
 }
 
-// answers reads until the connection ends: done is called for each call that ended well, data for each piece of an answer's body.
-func (f *framer) answers(done func(), data func([]byte)) error {
+// Flush sends what Call has written.
+func (f *Framer) Flush() error { return f.out.Flush() }
+
+// Close ends the connection, and Answers with it.
+func (f *Framer) Close() error { return f.conn.Close() }
+
+// Answers reads until the connection ends: done is called for each call that ended well, data for each piece of an answer's body.
+func (f *Framer) Answers(done func(), data func([]byte)) error {
 	decoder := hpack.NewDecoder(4096, nil)
 	failed := error(nil)
 	decoder.SetEmitFunc(func(h hpack.HeaderField) {
@@ -137,7 +151,7 @@ func (f *framer) answers(done func(), data func([]byte)) error {
 	}
 }
 
-func (f *framer) fail(err error) error {
+func (f *Framer) fail(err error) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.err = err
