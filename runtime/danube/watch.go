@@ -27,6 +27,7 @@ type watcher struct {
 	sub *subscription
 
 	opened    time.Time // of the stream that the rest is about
+	came      time.Time // the last message
 	busy      time.Time // when something came last or was in flight
 	published time.Time // see observation
 	newest    time.Time // publish that was found missing
@@ -146,8 +147,8 @@ func (w *watcher) observe(o *observation) (life int) {
 
 // follow forgets what was missed when something comes, or another stream is there.
 func (w *watcher) follow(o *observation, came time.Time) {
-	if o.opened != w.opened || came.After(w.busy) {
-		*w = watcher{sub: w.sub, opened: o.opened, busy: later(o.opened, came), asked: w.asked}
+	if o.opened != w.opened || came != w.came {
+		*w = watcher{sub: w.sub, opened: o.opened, came: came, busy: later(o.opened, came), asked: w.asked}
 	}
 	if o.inFlight {
 		w.busy, w.based, w.grown = o.now, false, time.Time{}
