@@ -96,9 +96,7 @@ func TestT15AnEvictionThatTheClientCannotSee(t *testing.T) {
 		p := l.publisher("p")
 		n := onCables(l)
 		w := l.watch(func(s *danube.ConsumerSettings) { s.Type = danube.KeyShared })
-		l.publish(p, 1)
-		require.Equal(l, 1, w.drain(time.Second))
-		time.Sleep(17 * time.Second)
+		time.Sleep(18 * time.Second) // with nothing unacknowledged, or the real broker evicts nobody in silence
 		n.stuff()
 		n.pull()
 		w.stays(danube.StateOpen, 20*time.Second) // as it looks
@@ -117,7 +115,7 @@ func TestT15AConsumerThatHoldsMessagesForLongKeepsItsName(t *testing.T) {
 		w := l.watch(func(s *danube.ConsumerSettings) { s.Type = danube.KeyShared })
 		l.publish(l.publisher("p"), 1)
 		require.Len(l, w.take(time.Second), 1)
-		time.Sleep(5 * time.Minute)
+		time.Sleep(5*time.Minute + 27*time.Second)
 		l.broker.DropStreams()
 		time.Sleep(5 * time.Second)
 		w.within(danube.StateOpen, 0)
