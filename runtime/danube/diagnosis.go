@@ -11,9 +11,12 @@ const (
 	patience = 75 * time.Second
 	// exhaustion is how long the blocked gauge has to stand: it also counts messages on their way to the dead-letter topic.
 	exhaustion = 10 * time.Second
-	// ackPatience is two deadlines of an acknowledgement.
-	ackPatience = 2 * callTimeout
-	// deafness is how long calls may hang on a connection that is dead before keepalive ends it, and a deadline more.
+	// ackPatience is how long acknowledgements may hang on a connection that is dead before keepalive ends it, and a deadline more.
+	ackPatience = 35 * time.Second
+	// keyedMisses is more than the window that the broker has by default: on Key-Shared it may handle one message for each publish only, and what was
+	// given back keeps its key until the window is full.
+	keyedMisses = 30
+	// deafness is the same for Subscribe, which may have met such a connection only after acknowledgements did.
 	deafness = 45 * time.Second
 )
 
@@ -37,7 +40,7 @@ type observation struct {
 	healthy  time.Time // when a health check was answered OK last
 
 	published time.Time // begin of the first confirmed publish of this client that has not come since
-	republish bool      // and of a second one
+	missed    int       // at how many looks a newer one was found that has not come either
 	deaf      time.Time // since when the publishes of this client hang
 
 	gauge     GaugeReading
@@ -173,7 +176,7 @@ func diagnoseMissing(o observation) verdict {
 
 // diagnoseKeyed is for Key-Shared, whose last message may come only with the next one, and whose gauges do not tell of blocked ones.
 func diagnoseKeyed(o observation) (_ verdict, found bool) {
-	if !o.all || o.inFlight || !o.republish || !o.lasts(o.published, patience) || o.now.Sub(o.busy) < patience {
+	if !o.all || o.inFlight || o.missed < keyedMisses || !o.lasts(o.published, patience) || o.now.Sub(o.busy) < patience {
 		return verdict{}, false
 	}
 	return verdict{StateStalled, "what was published at " + clock(o.published) + " does not come: this consumer was evicted while its stream looked open, " +

@@ -90,10 +90,10 @@ func TestDiagnose(t *testing.T) {
 		"dead or behind":             {missed(func(o *observation) { o.gauge = told(0, 0) }), StateStalled, "or behind", mendNewName},
 		"no gauges":                  {missed(func(*observation) {}), StateStalled, "blocked by the poison policy, its reader dead", "gauges"},
 		"old gauges":                 {missed(func(o *observation) { o.gauge, o.gauge.At = told(5, 0), ago(patience) }), StateStalled, "blocked by", "gauges"},
-		"key evicted":                {missed(func(o *observation) { o.kind, o.republish = KeyShared, true }), StateStalled, "evicted", "another name"},
-		"key one message behind":     {missed(func(o *observation) { o.kind = KeyShared }), StateOpen, "", ""},
-		"key held":                   {missed(func(o *observation) { o.kind, o.republish, o.inFlight = KeyShared, true, true }), StateOpen, "", ""},
-		"key not alone":              {missed(func(o *observation) { o.kind, o.republish, o.all = KeyShared, true, false }), StateOpen, "", ""},
+		"key evicted":                {missed(func(o *observation) { o.kind, o.missed = KeyShared, keyedMisses }), StateStalled, "evicted", "another name"},
+		"key one message behind":     {missed(func(o *observation) { o.kind, o.missed = KeyShared, keyedMisses-1 }), StateOpen, "", ""},
+		"key held":                   {missed(func(o *observation) { o.kind, o.missed, o.inFlight = KeyShared, keyedMisses, true }), StateOpen, "", ""},
+		"key not alone":              {missed(func(o *observation) { o.kind, o.missed, o.all = KeyShared, keyedMisses, false }), StateOpen, "", ""},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -101,9 +101,7 @@ func TestT15AnEvictionThatTheClientCannotSee(t *testing.T) {
 		p := l.publisher("p")
 		n := onCables(l)
 		w := l.watch(func(s *danube.ConsumerSettings) { s.Type = danube.KeyShared })
-		l.publish(p, 1)
-		require.Equal(l, 1, w.drain(time.Second))
-		time.Sleep(17 * time.Second)
+		time.Sleep(18 * time.Second) // with nothing unacknowledged, or the real broker evicts nobody in silence
 		n.stuff()
 		n.pull()
 		w.stays(danube.StateOpen, 20*time.Second) // as it looks
@@ -112,6 +110,47 @@ func TestT15AnEvictionThatTheClientCannotSee(t *testing.T) {
 		require.Contains(l, w.told(), danube.StateLost)
 		w.getsAgain(p)
 		require.Zero(l, w.States()[0].Life)
+	}, imitating, patient)
+}
+
+// What a Key-Shared consumer holds would be lost to it if it gave its place up without need.
+func TestT15AConsumerThatHoldsMessagesForLongKeepsItsName(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(l *lab) {
+		w := l.watch(func(s *danube.ConsumerSettings) { s.Type = danube.KeyShared })
+		l.publish(l.publisher("p"), 1)
+		require.Len(l, w.take(time.Second), 1)
+		time.Sleep(5*time.Minute + 27*time.Second)
+		l.broker.DropStreams()
+		time.Sleep(5 * time.Second)
+		w.within(danube.StateOpen, 0)
+		s, _ := l.broker.Subscription(topic, "s")
+		require.Equal(l, []string{"c"}, s.Connected)
+	}, imitating, patient)
+}
+
+// A connection that is dead looks like a broker that answers nothing until keepalive ends it.
+func TestADeadConnectionIsNoStandstill(t *testing.T) {
+	t.Parallel()
+	inLab(t, func(l *lab) {
+		n, with := onCables(l), l.withGauges(2*time.Second)
+		w := l.watch(with)
+		p := l.publisher("p") // by the same connection
+		for range 5 {
+			l.publish(p, 3)
+			all := w.take(time.Second)
+			require.Len(l, all, 3)
+			n.stuff()
+			n.pull()
+			for _, d := range all {
+				w.Ack(d)
+			}
+			w.drain(2 * time.Minute)
+		}
+		for _, s := range w.told() {
+			require.False(l, s.Stands(), "%+v", w.trail)
+		}
+		require.Contains(l, w.told(), danube.StateLost)
 	}, imitating, patient)
 }
 

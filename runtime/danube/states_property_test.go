@@ -49,6 +49,8 @@ type traffic struct {
 	consumers int
 	options   []danubetest.Option
 
+	deadlocked bool // streams that were lost while several consumers had full places have deadlocked the real broker
+
 	mu       sync.Mutex
 	received int
 }
@@ -92,11 +94,14 @@ func (tr *traffic) run() {
 		wg.Go(func() { tr.consume(ctx, w, rand.New(rand.NewPCG(tr.seed, uint64(i)))) })
 	}
 	published := 0
-	for range 20 {
+	for i := 0; i < 20 && !tr.deadlocked; i++ {
 		published += tr.step(p, all)
 	}
 	cancel()
 	wg.Wait()
+	if tr.deadlocked {
+		return // every alarm is right
+	}
 	for i, w := range all {
 		for _, s := range w.told() {
 			require.False(l, s.Stands(), "consumer %d of %d, %v: %+v", i, tr.consumers, tr.kind, w.trail)
@@ -114,8 +119,16 @@ func (tr *traffic) step(p *danube.Producer, all []*watched) (published int) {
 	switch r.IntN(8) {
 	case 0, 1, 2:
 		n := []int{1, 1, 2, 5, 40}[r.IntN(5)]
-		l.publish(p, n)
 		published = n
+		ctx, cancel := context.WithTimeout(l.ctx, time.Hour)
+		defer cancel()
+		for range n {
+			if err := p.Send(ctx, danube.Message{}); err != nil {
+				require.True(l, tr.real && tr.consumers > 1, "%v", err)
+				tr.deadlocked = true
+				return published
+			}
+		}
 	case 3:
 		if away {
 			l.broker.DropStreams()

@@ -27,9 +27,11 @@ type watcher struct {
 	sub *subscription
 
 	opened    time.Time // of the stream that the rest is about
+	came      time.Time // the last message
 	busy      time.Time // when something came last or was in flight
 	published time.Time // see observation
-	republish bool
+	newest    time.Time // publish that was found missing
+	missed    int
 	lag       int64 // of the first reading since busy
 	based     bool  // lag is set
 	grown     time.Time
@@ -60,7 +62,10 @@ func (k *Consumer) watch(ctx context.Context) {
 		for _, s := range k.subscriptions()[len(watchers):] {
 			watchers = append(watchers, &watcher{sub: s})
 		}
-		changed := k.assess(&k.standing, k.observe(nil), 0)
+		changed := false
+		if len(watchers) == 0 {
+			changed = k.assess(&k.standing, k.observe(nil), 0)
+		}
 		for _, w := range watchers {
 			o := k.observe(w)
 			life := w.observe(&o)
@@ -126,23 +131,24 @@ func (w *watcher) observe(o *observation) (life int) {
 		return life
 	}
 	if seen.proven.After(later(o.opened, came)) {
-		switch {
-		case w.published.IsZero():
+		if w.published.IsZero() {
 			w.published = seen.proven
-		case seen.proven.After(w.published):
-			w.republish = true
+		}
+		if seen.proven.After(w.newest) {
+			w.newest = seen.proven
+			w.missed++
 		}
 	}
 	w.gauge(o, came)
 	o.came = later(o.opened, came)
-	o.busy, o.published, o.republish, o.grown, o.exhausted = w.busy, w.published, w.republish, w.grown, w.exhausted
+	o.busy, o.published, o.missed, o.grown, o.exhausted = w.busy, w.published, w.missed, w.grown, w.exhausted
 	return life
 }
 
 // follow forgets what was missed when something comes, or another stream is there.
 func (w *watcher) follow(o *observation, came time.Time) {
-	if o.opened != w.opened || came.After(w.busy) {
-		*w = watcher{sub: w.sub, opened: o.opened, busy: later(o.opened, came), asked: w.asked}
+	if o.opened != w.opened || came != w.came {
+		*w = watcher{sub: w.sub, opened: o.opened, came: came, busy: later(o.opened, came), asked: w.asked}
 	}
 	if o.inFlight {
 		w.busy, w.based, w.grown = o.now, false, time.Time{}
@@ -202,11 +208,10 @@ func (w *watcher) ask(ctx context.Context, o *observation) {
 	if o.kind == KeyShared {
 		pause = askKeyedEvery
 	}
-	silent := o.now.Sub(later(w.busy, o.opened)) >= pause
 	if o.opened.IsZero() || o.paused != nil || o.now.Sub(later(w.asked, o.opened)) < pause {
 		return
 	}
-	if !silent && o.hanging.IsZero() && (o.deaf.IsZero() || o.busy.After(o.deaf)) {
+	if silent := o.now.Sub(o.came) >= pause; !silent && o.hanging.IsZero() {
 		return
 	}
 	w.asked = o.now
