@@ -46,7 +46,7 @@ func (c *cable) Close() error {
 	return c.Conn.Close()
 }
 
-// A network remembers the cables that were laid.
+// A network remembers the cables that were laid since some were pulled.
 type network struct {
 	lab    *lab
 	mu     sync.Mutex
@@ -93,6 +93,7 @@ func (n *network) pull() {
 		close(c.pulled)
 		require.NoError(n.lab, c.Conn.Close())
 	}
+	n.cables = nil
 }
 
 func TestT15AnEvictionThatTheClientCannotSee(t *testing.T) {
