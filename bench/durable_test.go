@@ -14,10 +14,12 @@ import (
 	"github.com/danube-messaging/danube-connect-go/runtime/danubetest"
 )
 
-// BenchmarkDurable is a reliable publish that is answered once it is on disk, with some publishes in flight. It is measured against
-// two limits: what the disk allows, which is a loop that writes as many records at once and syncs them, and what the same broker does
-// in memory. With few in flight the disk is the limit, with many it is the processor. The three take turns, because neither disk nor
-// machine is equally fast all the time.
+// BenchmarkDurable is a reliable publish that is answered once it is on disk, with n publishes in flight: a client that sends the next
+// one when one is answered. Beside it are measured a loop that writes n records at once and syncs them, and the same broker in memory.
+// The ratio is to the best that any broker could do with the two. Either all n wait for one sync and the processor rests meanwhile:
+// then the times of disk and memory add up. Or a half is synced while the other half is on its way: then the slower one counts, and
+// the disk syncs twice as often. What lies between is slower than one of the two. disk-ratio is to the disk alone, all n in each sync
+// and nobody to send or answer them. All take turns, because neither disk nor machine is equally fast all the time.
 func BenchmarkDurable(b *testing.B) {
 	for _, inFlight := range []int{1, 16, 64, 256, 1024} {
 		b.Run(fmt.Sprintf("in-flight=%d", inFlight), func(b *testing.B) {
@@ -27,20 +29,24 @@ func BenchmarkDurable(b *testing.B) {
 			must(b, err)
 			defer disk.Close()
 			turn := max(1000, 40*inFlight) // so that filling and emptying the pipe counts little
-			var onDisk, inMemory, raw time.Duration
+			var onDisk, inMemory, raw, halves time.Duration
 			for n := 0; n < b.N; n += turn {
 				raw += rawSyncs(b, disk, turn, inFlight)
 				inMemory += memory.publish(b, turn)
+				halves += rawSyncs(b, disk, turn, max(1, inFlight/2))
 				onDisk += durable.publish(b, turn)
 			}
 			all := float64((b.N + turn - 1) / turn * turn)
-			limit := max(raw, inMemory)
+			best := raw + inMemory
+			if inFlight > 1 {
+				best = min(best, max(halves, inMemory))
+			}
 			b.ReportMetric(all/onDisk.Seconds(), "msg/s")
 			b.ReportMetric(all/raw.Seconds(), "disk-msg/s")
 			b.ReportMetric(all/inMemory.Seconds(), "memory-msg/s")
 			b.ReportMetric(raw.Seconds()/onDisk.Seconds(), "disk-ratio")
-			b.ReportMetric(limit.Seconds()/onDisk.Seconds(), "ratio")
-			b.ReportMetric(0, "ns/op") // it would count all three
+			b.ReportMetric(best.Seconds()/onDisk.Seconds(), "ratio")
+			b.ReportMetric(0, "ns/op") // it would count all of them
 		})
 	}
 }

@@ -5,19 +5,22 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync/atomic"
 	"time"
 )
 
 // A batch is what is written and synced at once.
 type batch struct {
-	first uint64
-	count atomic.Int64
-	buf   []byte
-	led   atomic.Bool   // somebody brings it to the disk
-	done  chan struct{} // closed when it is over; then err is set
-	err   error
+	first   uint64
+	count   int // of records
+	buf     []byte
+	waiting atomic.Int32  // calls of Wait
+	led     atomic.Bool   // one of them brings it to the disk
+	done    chan struct{} // closed when it is over; then err is set
+	err     error
+
+	enough int           // the count that closes full; 0 for none
+	full   chan struct{} // nil unless the leader waits for others to join
 }
 
 // A Ticket stands for a record on its way to the disk.
@@ -35,6 +38,7 @@ func (t Ticket) Offset() uint64 { return t.offset }
 // error; when there is room again, appends work again. After a failed fsync nobody knows what is on the disk, so the log takes no
 // more appends until it is opened anew.
 func (t Ticket) Wait() error {
+	t.batch.waiting.Add(1)
 	if t.batch.led.CompareAndSwap(false, true) {
 		t.log.bring(t.batch)
 	}
@@ -75,29 +79,51 @@ func (l *Log) bring(b *batch) {
 		l.spare = b.buf
 	}
 	b.buf = nil
-	l.lastCount = b.count.Load()
+	l.expected = int(b.waiting.Load())
+	if l.pending != nil {
+		l.expected += int(l.pending.waiting.Load())
+	}
 	close(b.done)
 }
 
-// gatherAtMost is the longest time that a batch waits for others to join it, and a sync's part of it.
-const (
-	gatherAtMost = 250 * time.Microsecond
-	gatherPart   = 4
-)
-
-// gather waits a moment for those who were released by the batch before: they often append again at once, and would else wait for
-// a second sync. It waits for a part of what a sync takes, so that it costs little when they do not come.
+// gather waits for those who were released by the batch before: they often append again at once, and would else wait for a second
+// sync. With n records on their way, a sync that takes s and c for the way of one, s + n*c for all of them beats 2*s for half of them
+// each time as long as n*c is less than s; so that is how long it waits. When they do not come in that time it stops to wait for them
+// for a while.
 func (l *Log) gather(b *batch) {
-	if l.lastCount < 2 || l.opts.NoSync {
+	if l.expected < 2 || l.opts.NoSync || l.lastSync <= 0 {
 		return
 	}
-	all := b.count.Load() + l.lastCount
-	wait := min(l.lastSync/gatherPart, gatherAtMost)
-	// A timer would be late by more than that.
-	for start := time.Now(); b.count.Load() < all && time.Since(start) < wait; {
-		runtime.Gosched()
+	if l.impatient > 0 {
+		l.impatient--
+		return
+	}
+	l.mu.Lock()
+	enough := b.count >= l.expected || l.pending != b // it went down with the one before
+	if !enough {
+		b.enough, b.full = l.expected, make(chan struct{})
+	}
+	l.mu.Unlock()
+	if enough {
+		return
+	}
+	timer := time.NewTimer(min(l.lastSync, gatherAtMost))
+	defer timer.Stop()
+	select {
+	case <-b.full:
+		l.missed = 0
+	case <-timer.C:
+		l.missed = min(l.missed+1, mostMissed)
+		l.impatient = 1 << l.missed
 	}
 }
+
+const (
+	// gatherAtMost bounds what those pay who came first when the disk is very slow.
+	gatherAtMost = 10 * time.Millisecond
+	// mostMissed bounds how long a log does not wait for those who did not come: for 64 batches.
+	mostMissed = 6
+)
 
 // drop ends b and all that was appended after it. The caller holds commit and mu.
 func (l *Log) drop(b *batch, err error) {

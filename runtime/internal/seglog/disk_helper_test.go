@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -28,7 +29,8 @@ type disk struct {
 	noCut    atomic.Bool
 	readOnly atomic.Bool
 	syncs    atomic.Int64
-	beforeIO func() // called before each write, may be nil
+	syncTime time.Duration // how long each takes
+	beforeIO func()        // called before each write, may be nil
 }
 
 func newDisk() *disk {
@@ -151,6 +153,9 @@ func (f *diskFile) WriteAt(b []byte, at int64) (int, error) {
 
 func (f *diskFile) Sync() error {
 	f.disk.syncs.Add(1)
+	for start := time.Now(); time.Since(start) < f.disk.syncTime; {
+		runtime.Gosched()
+	}
 	if f.disk.noSync.Load() {
 		return &fs.PathError{Op: "sync", Path: f.name, Err: syscall.EIO}
 	}

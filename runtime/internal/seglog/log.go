@@ -34,7 +34,9 @@ type Log struct {
 	marked bool       // the file of closedMark is there
 
 	lastSync  time.Duration // how long the last sync took
-	lastCount int64         // how many records it was for
+	expected  int           // how many waited for it or for the batch after it when it was over
+	missed    int           // how often in a row those of the last batch did not come in time
+	impatient int           // so many batches do not wait for them
 }
 
 // Open opens the log in dir, which is made if need be, and recovers it after a crash. A folder that another uses is a
@@ -125,7 +127,10 @@ func (l *Log) Append(record []byte) (Ticket, error) {
 	}
 	t := Ticket{log: l, batch: l.pending, offset: l.next}
 	l.pending.buf = appendFrame(l.pending.buf, l.next, l.synced, record)
-	l.pending.count.Add(1)
+	l.pending.count++
+	if l.pending.count == l.pending.enough {
+		close(l.pending.full)
+	}
 	l.next++
 	return t, nil
 }
