@@ -56,6 +56,10 @@ bench: ## Run the benchmarks
 	cd bench && go test -run '^$$' -bench . -benchtime 3s ./...
 	go test -run '^$$' -bench . ./internal/render
 
+.PHONY: soak
+soak: ## Publish and consume for five minutes while the broker fails all the time, and check that nothing grows
+	cd runtime && SOAK=5m go test ./danube -run 'TestNothingGrows$$' -timeout 10m -v
+
 .PHONY: e2e
 e2e: ## Run the connectors against real servers, and other people's clients and a browser against the development broker
 	./e2e/run

@@ -14,7 +14,7 @@ import (
 // ackLimit is how many acknowledgements of one partition are under way at once.
 const ackLimit = 64
 
-// resendTime is how long a new stream may take to repeat what is unacknowledged, which the broker does first of all.
+// resendTime is how long a new stream may take, from its first message on, to repeat what is unacknowledged.
 const resendTime = time.Second
 
 // returnTime is how long beyond its delay a message that was given back may take to come again: the broker's longest delay by default,
@@ -30,6 +30,7 @@ type acker struct {
 	topic        string // with partition suffix
 	subscription string
 	memory       *memory
+	ordered      bool        // the broker delivers by offset, without gaps
 	kick         func(error) // ends the stream so that the subscription attaches again
 	relieve      func()      // called when there is room for what was dropped
 
@@ -38,14 +39,18 @@ type acker struct {
 	top      *entry            // that of the highest offset; nil once confirmed
 	highest  uint64            // the highest offset received, valid when seen
 	seen     bool
+	gaps     bool  // offsets below the highest were passed over by the broker itself
+	missed   place // the lowest of those that were dropped for want of room and have not come again
 	route    route
 	open     bool          // a stream is there to acknowledge on
 	session  uint64        // counts streams
 	life     int           // counts new lives of the broker
-	settle   *time.Timer   // drops what the present session has not repeated
+	resent   resent        // what is known of the repeats of this stream
+	asking   *time.Timer   // set while askAgain waits for quiet
 	stale    int           // entries of earlier sessions that have not come again
 	held     int           // entries that the caller has not acknowledged, dead ones included
 	overflow bool          // what comes is dropped until the stream is opened again
+	below    bool          // something below the highest offset was dropped, so that has to wait
 	ready    entryQueue    // to be acknowledged, waiting for a place under way
 	inFlight int           // calls under way
 	pending  int           // entries that are ready, under way, or wait to be tried again
@@ -73,6 +78,7 @@ type entry struct {
 	nack    *nack     // the caller gave it back
 	acked   bool      // the caller is done with it
 	pending bool      // ready, under way, or waiting to be tried again
+	copied  bool      // it came again meanwhile, so the broker may have missed what was said
 	dead    bool      // given up: another message has its place, or the broker forgot it
 	tries   int       // failed calls
 	next    *entry    // in an entryQueue
@@ -98,25 +104,18 @@ func identify(m *Message) identity {
 }
 
 // opened begins a session; a new life of the broker forgets all that is under way, because nothing of it will come again as it was.
-// What has not come again after resendTime never will: the broker has counted it as acknowledged, though its answer was lost.
 func (a *acker) opened(r route, newLife bool) {
 	a.mu.Lock()
 	defer a.release()
-	session := a.session
-	a.settle = time.AfterFunc(resendTime, func() {
-		a.mu.Lock()
-		defer a.release()
-		if a.session == session {
-			a.dropStale()
-		}
-	})
 	if newLife {
 		for _, e := range a.entries {
 			a.drop(e)
 		}
-		a.seen, a.top, a.proven = false, nil, false
+		a.seen, a.top, a.proven, a.gaps, a.missed = false, nil, false, false, place{}
 		a.life++
+		a.resent.done = nil
 	}
+	a.resent.await = a.awaited()
 	a.route, a.open, a.hanging = r, true, 0
 }
 
@@ -124,20 +123,22 @@ func (a *acker) opened(r route, newLife bool) {
 func (a *acker) closed() {
 	a.mu.Lock()
 	defer a.release()
-	a.settle.Stop()
 	a.open = false
 	a.session++
+	a.resent.stop()
 	a.stale = len(a.entries)
 	a.memory.overflows(&a.overflow, false)
+	a.below = false
 }
 
-// receive takes account of a delivered message. It returns nil when the caller has it already or is done with it, and life, the number of
-// lives that the broker has begun.
+// receive takes account of a delivered message. It returns nil when the caller has it already, is done with it, or has to get others
+// first, and life, the number of lives that the broker has begun.
 func (a *acker) receive(m *Message) (e *entry, life int) {
 	a.mu.Lock()
 	defer a.release()
 	a.received++
 	a.lastDelivery = time.Now()
+	a.settleLater()
 	id := identify(m)
 	if e := a.entries[id.offset]; e != nil {
 		if e.id == id {
@@ -145,18 +146,25 @@ func (a *acker) receive(m *Message) (e *entry, life int) {
 		}
 		a.drop(e)
 	}
-	if a.stale > 0 && id.offset > a.highest {
-		a.dropStale() // the broker repeats before it goes on
+	if a.ackAgain(id) || a.tooEarly(id.offset) {
+		return nil, a.life
 	}
 	size := int64(m.Size()) + messageOverhead
 	if a.overflow || !a.memory.take(size, a.held == 0) {
-		a.spill()
+		if !a.missed.known || id.offset < a.missed.offset {
+			a.missed = place{offset: id.offset, known: true}
+		}
+		a.spill(id.offset)
 		return nil, a.life
 	}
 	e = &entry{acker: a, id: id, size: size, session: a.session, since: a.lastDelivery}
 	a.entries[id.offset] = e
 	a.held++
+	if a.missed.is(id.offset) {
+		a.missed = place{}
+	}
 	if !a.seen || id.offset > a.highest {
+		a.gaps = a.gaps || a.seen && id.offset > a.highest+1
 		former := a.top
 		a.top, a.highest, a.seen = e, id.offset, true
 		a.schedule(former)
@@ -167,13 +175,14 @@ func (a *acker) receive(m *Message) (e *entry, life int) {
 // repeat notes that e came again; an acknowledgement that an earlier session could not get through may go now. It returns e when the
 // caller gave it back and now gets it again.
 func (a *acker) repeat(e *entry) *entry {
+	a.resent.last = a.lastDelivery
 	if e.session != a.session {
 		e.session = a.session
 		a.stale--
 	}
 	if e.nack != nil && e.nack.confirmed {
 		if a.overflow || !a.memory.take(e.size, a.held == 0) {
-			a.memory.overflows(&a.overflow, true)
+			a.spill(e.id.offset)
 			return nil
 		}
 		e.nack, e.since = nil, a.lastDelivery
@@ -181,28 +190,23 @@ func (a *acker) repeat(e *entry) *entry {
 		return e
 	}
 	a.repeated++
+	e.copied = e.pending
 	a.schedule(e)
 	return nil
 }
 
 // spill drops a message for which there is no room and all that come after it, so that order is kept; they are not acknowledged, so the
-// broker repeats them on the next stream. A message above all entries is unacknowledged now, so the highest of them may go.
-func (a *acker) spill() {
+// broker repeats them on the next stream. A message above all entries is unacknowledged now, so the highest of them may go; behind one
+// below it has to wait.
+func (a *acker) spill(offset uint64) {
 	a.memory.overflows(&a.overflow, true)
+	if offset < a.highest {
+		a.below = true
+		return
+	}
 	former := a.top
 	a.top = nil
 	a.schedule(former)
-}
-
-// dropStale gives up entries of earlier sessions that the present one has not repeated and will not.
-func (a *acker) dropStale() {
-	for _, e := range a.entries {
-		if e.session != a.session {
-			a.drop(e)
-		}
-	}
-	a.stale = 0
-	a.schedule(a.top)
 }
 
 // drop forgets e; the caller's acknowledgement of it will only free its memory.
@@ -255,7 +259,7 @@ func (a *acker) schedule(e *entry) {
 	if !e.acked && (e.nack == nil || e.nack.confirmed) {
 		return
 	}
-	if e.acked && e == a.top && len(a.entries) > 1 {
+	if e.acked && e == a.top && (len(a.entries) > 1 || a.below) {
 		return // the highest goes last
 	}
 	e.pending = true
@@ -267,10 +271,13 @@ func (a *acker) schedule(e *entry) {
 func (a *acker) finish(e *entry, confirmed bool) {
 	e.pending, e.tries = false, 0
 	a.pending--
+	confirmed = confirmed && !e.copied
+	e.copied = false
 	switch {
 	case confirmed && e.acked && !e.dead:
 		a.confirmed++
 		a.proven = true
+		a.resent.confirmed(e.id)
 		a.drop(e)
 		a.schedule(a.top)
 	case confirmed && e.nack != nil && !e.dead:

@@ -93,7 +93,7 @@ func (w *world) refuse() {
 	method := oneOf(w.random, methods...)
 	code := oneOf(w.random, codes.Unavailable, codes.NotFound, codes.DeadlineExceeded, codes.Internal, codes.ResourceExhausted, codes.Aborted,
 		codes.Unknown, codes.Canceled)
-	if (method == "SendMessage" || method == "CreateProducer") && w.random.IntN(5) == 0 {
+	if (method == "SendMessage" || method == "CreateProducer" && w.partitions > 0) && w.random.IntN(5) == 0 {
 		code = codes.InvalidArgument
 	}
 	n := 1 + w.random.IntN(6)
@@ -160,8 +160,20 @@ func (w *world) heal() {
 	}
 }
 
-// nudge publishes where the broker's rules make a subscription wait for that.
-func (w *world) nudge() {}
+// nudge publishes where the real broker stands still until somebody does: an acknowledgement that met a message on its way to be delivered
+// again is ignored with OK, so that of the newest comes before it; and a subscription that is younger than its topic's messages waits.
+func (w *world) nudge() {
+	for _, s := range w.subs {
+		if w.imitate && (s.repeats || s.nacks > 0 || len(w.ledger.lives) > 0) {
+			w.nudges++
+			w.note("nudge")
+			for partition := range w.topics() {
+				w.sendSurely(w.producers[0], w.plans[0].sender("nudge"), partition, w.nudges)
+			}
+			return
+		}
+	}
+}
 
 // state describes why there is no rest.
 func (w *world) state() string {

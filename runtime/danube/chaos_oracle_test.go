@@ -167,11 +167,11 @@ func (w *world) checkDeliveries(sub *subPlan) {
 		if d.life == last {
 			got[place{partition: d.partition, offset: d.offset, text: d.text}] = true
 		}
-		if sub.inOrder() || order.keys {
+		if w.inOrder(sub) || order.keys {
 			order.next(d.text, at)
 		}
 		session := fmt.Sprint(at, " life ", d.place.life)
-		if at, ok := offsets[session]; sub.inOrder() && !order.repeats(session, d.offset) {
+		if at, ok := offsets[session]; w.inOrder(sub) && !order.repeats(session, d.offset) {
 			if ok && d.offset < at {
 				w.fail("%s gets offset %d of %s after %d", d.reader, d.offset, session, at)
 			}

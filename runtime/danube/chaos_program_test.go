@@ -138,7 +138,9 @@ func (p *program) topics() []string {
 }
 
 // inOrder tells whether a subscription delivers every partition in order.
-func (s *subPlan) inOrder() bool { return s.consumers == 1 && s.settings.Type != danube.KeyShared }
+func (p *program) inOrder(s *subPlan) bool {
+	return s.consumers == 1 && s.settings.Type != danube.KeyShared && !(p.imitate && s.settings.Type == danube.Shared)
+}
 
 func (p *program) String() string {
 	var b strings.Builder

@@ -63,6 +63,7 @@ type world struct {
 
 	producers []*danube.Producer
 	readers   []*reader
+	nudges    int
 	undo      []func() // ends faults that ClearFaults does not
 }
 
@@ -157,7 +158,9 @@ func (w *world) rest(when string) {
 			return
 		}
 		time.Sleep(time.Second)
-		w.nudge()
+		if time.Until(deadline)%(3*time.Minute) < time.Second {
+			w.nudge()
+		}
 		synctest.Wait()
 	}
 }

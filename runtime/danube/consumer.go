@@ -132,17 +132,10 @@ func (k *Consumer) Nack(d Delivery, delay time.Duration, reason string) {
 	d.entry.acker.giveBack(d.entry, &nack{delay: delay, reason: reason})
 }
 
-var errRoom = errors.New("messages for which there was no room are asked for again")
-
 // relieve opens streams again whose messages were dropped for want of room.
 func (k *Consumer) relieve() {
 	for _, s := range k.subscriptions() {
-		s.acker.mu.Lock()
-		due := s.acker.overflow && s.acker.pending == 0 // else acknowledgements under way would be for nothing
-		s.acker.mu.Unlock()
-		if due {
-			s.end(errRoom)
-		}
+		s.acker.askAgain()
 	}
 }
 

@@ -44,6 +44,9 @@ type subscription struct {
 
 	suspect bool // the broker may have lost the last stream long before it ended here
 
+	unread   bool // the stream of unreadID was never opened, as far as is known
+	unreadID uint64
+
 	names int // given up, of a Key-Shared consumer; only run uses it
 }
 
@@ -51,7 +54,7 @@ func newSubscription(k *Consumer, partition int) *subscription {
 	s := &subscription{consumer: k, partition: partition, topic: nameOf(k.settings.Topic, partition)}
 	s.acker = &acker{
 		topic: s.topic, subscription: k.settings.Subscription, memory: &k.memory, kick: s.end, relieve: k.relieve,
-		entries: make(map[uint64]*entry),
+		entries: make(map[uint64]*entry), ordered: k.settings.Type == Exclusive || k.settings.Type == Failover,
 	}
 	s.health.set(errors.New("subscribing to " + s.topic))
 	s.standing.now = SubscriptionState{Topic: k.settings.Topic, Partition: partition, Since: time.Now()}
@@ -81,7 +84,7 @@ func (s *subscription) run(ctx context.Context) {
 			s.consumer.fail(err)
 			return
 		}
-		if time.Since(start) > steady || errors.Is(err, errRoom) {
+		if time.Since(start) > steady || errors.Is(err, errAgain) {
 			try = 1
 		}
 		delay := reconnect.Delay(try)
@@ -123,18 +126,27 @@ func (s *subscription) session(ctx context.Context) (opened bool, _ error) {
 	defer stopWatching()
 
 	r, id, err := s.subscribe(ctx)
+	if isTimeout(err) && s.unread {
+		// A consumer without a stream stops its subscription, and once that has filled the broker's queue Subscribe hangs. Opening the stream
+		// still helps.
+		id, err = s.unreadID, nil
+	}
 	if err == nil && s.evicted(id) {
 		r, id, err = s.rename(ctx, r, id)
 	}
 	if err != nil {
 		return false, s.cause(ctx, wrap(opSubscribe, s.topic, err))
 	}
+	s.unread, s.unreadID = true, id
 	stream, err := openStream(ctx, r, id)
 	if err != nil {
 		return true, s.cause(ctx, wrap(opReceive, s.topic, err))
 	}
 	s.attached(r, id)
 	err = s.cause(ctx, s.read(stream))
+	if header, _ := stream.Header(); header != nil {
+		s.unread = false
+	}
 	s.detached(err)
 	return true, err
 }
@@ -159,10 +171,7 @@ func (s *subscription) subscribe(ctx context.Context) (route, uint64, error) {
 	if status.Code(err) == codes.NotFound && s.consumer.settings.CreateTopic && s.partition < 0 {
 		err = errors.Join(err, s.consumer.create(ctx)) // a broker that lost its memory; the next try finds the topic
 	}
-	if err != nil {
-		return route{}, 0, err
-	}
-	return r, resp.GetConsumerId(), nil
+	return r, resp.GetConsumerId(), err
 }
 
 // name is the consumer's for the next session.
