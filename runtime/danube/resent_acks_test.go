@@ -54,8 +54,8 @@ func (s *script) acks() []uint64 {
 	return s.acked
 }
 
-// scripted runs a test in a bubble against a script.
-func scripted(t *testing.T, settings ConsumerSettings, test func(t *testing.T, s *script, k *Consumer)) {
+// ackScript runs a test in a bubble against a script.
+func ackScript(t *testing.T, settings ConsumerSettings, test func(t *testing.T, s *script, k *Consumer)) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{send: make(chan uint64)}
@@ -69,7 +69,7 @@ func scripted(t *testing.T, settings ConsumerSettings, test func(t *testing.T, s
 
 // On Shared a message can come after newer ones. If there is no room for it, the newest must not be acknowledged before it.
 func TestTheHighestWaitsForWhatWasDroppedBelowIt(t *testing.T) {
-	scripted(t, ConsumerSettings{Type: Shared, MaxBytes: 1}, func(t *testing.T, s *script, k *Consumer) {
+	ackScript(t, ConsumerSettings{Type: Shared, MaxBytes: 1}, func(t *testing.T, s *script, k *Consumer) {
 		s.send <- 5
 		highest, err := k.Receive(t.Context())
 		require.NoError(t, err)
@@ -90,7 +90,7 @@ func TestTheHighestWaitsForWhatWasDroppedBelowIt(t *testing.T) {
 
 // An acknowledgement that is under way while its message comes again may have met it waiting, and then counts for nothing.
 func TestACopyDuringAnAcknowledgementIsAcknowledged(t *testing.T) {
-	scripted(t, ConsumerSettings{}, func(t *testing.T, s *script, k *Consumer) {
+	ackScript(t, ConsumerSettings{}, func(t *testing.T, s *script, k *Consumer) {
 		hold := make(chan struct{})
 		s.hold = hold
 		s.send <- 0
@@ -108,7 +108,7 @@ func TestACopyDuringAnAcknowledgementIsAcknowledged(t *testing.T) {
 
 // At the beginning of a stream a second copy of what is acknowledged meanwhile is no news for the caller.
 func TestACopyAfterAnAcknowledgementIsAcknowledged(t *testing.T) {
-	scripted(t, ConsumerSettings{}, func(t *testing.T, s *script, k *Consumer) {
+	ackScript(t, ConsumerSettings{}, func(t *testing.T, s *script, k *Consumer) {
 		s.send <- 0
 		d, err := k.Receive(t.Context())
 		require.NoError(t, err)
