@@ -51,6 +51,7 @@ type acker struct {
 	held     int           // entries that the caller has not acknowledged, dead ones included
 	overflow bool          // what comes is dropped until the stream is opened again
 	below    bool          // something below the highest offset was dropped, so that has to wait
+	slab     []entry       // entries made ahead, see newEntry
 	ready    entryQueue    // to be acknowledged, waiting for a place under way
 	inFlight int           // calls under way
 	pending  int           // entries that are ready, under way, or wait to be tried again
@@ -157,7 +158,8 @@ func (a *acker) receive(m *Message) (e *entry, life int) {
 		a.spill(id.offset)
 		return nil, a.life
 	}
-	e = &entry{acker: a, id: id, size: size, session: a.session, since: a.lastDelivery}
+	e = a.newEntry()
+	*e = entry{acker: a, id: id, size: size, session: a.session, since: a.lastDelivery}
 	a.entries[id.offset] = e
 	a.held++
 	if a.missed.is(id.offset) {
@@ -170,6 +172,18 @@ func (a *acker) receive(m *Message) (e *entry, life int) {
 		a.schedule(former)
 	}
 	return e, a.life
+}
+
+// entriesAtOnce are made together: one allocation for each message is what a reader can least afford.
+const entriesAtOnce = 16
+
+func (a *acker) newEntry() *entry {
+	if len(a.slab) == 0 {
+		a.slab = make([]entry, entriesAtOnce)
+	}
+	e := &a.slab[0]
+	a.slab = a.slab[1:]
+	return e
 }
 
 // repeat notes that e came again; an acknowledgement that an earlier session could not get through may go now. It returns e when the
@@ -344,7 +358,7 @@ func (e *entry) prepare() {
 	a := e.acker
 	id := msgID{topic: a.topic, broker: a.route.brokerURL, offset: e.id.offset}
 	e.buffer = getBuffer(0)
-	e.calls, e.Method, e.Response, e.Deadline, e.Done = a.route.calls, methodAck, e.answer[:0], time.Now().Add(callTimeout), e.answered
+	e.calls, e.Method, e.Response, e.Deadline, e.Owner = a.route.calls, methodAck, e.answer[:0], time.Now().Add(callTimeout), e
 	if n := e.nack; n != nil {
 		e.Method = methodNack
 		e.buffer.bytes = appendNack(e.buffer.bytes, &id, e.id.request, a.subscription, n.delay, n.reason)
@@ -354,8 +368,8 @@ func (e *entry) prepare() {
 	e.Request = e.buffer.bytes
 }
 
-// answered takes the broker's answer. An OK that came after the stream was lost may have met a message waiting for its re-send.
-func (e *entry) answered(*unary.Call) {
+// Answered takes the broker's answer. An OK that came after the stream was lost may have met a message waiting for its re-send.
+func (e *entry) Answered(*unary.Call) {
 	a, err := e.acker, e.Err()
 	e.buffer.free()
 	a.mu.Lock()

@@ -54,18 +54,27 @@ func (p *pipelined) start(c *unary.Call) {
 		return
 	}
 	if p.tokens != nil {
-		answered := c.Done
-		c.Done = func(c *unary.Call) {
-			c.Done = answered
-			if c.Code == codes.Unauthenticated {
-				go p.again(c, token)
-				return
-			}
-			answered(c)
-		}
+		c.Owner = &bearer{calls: p, owner: c.Owner, token: token}
 	}
 	c.Header = header
 	p.pool.Start(c)
+}
+
+// A bearer owns a call that carries a token.
+type bearer struct {
+	calls *pipelined
+	owner unary.Owner
+	token string
+}
+
+// Answered passes the answer on, unless another token may be to be had.
+func (b *bearer) Answered(c *unary.Call) {
+	c.Owner = b.owner
+	if c.Code == codes.Unauthenticated {
+		go b.calls.again(c, b.token)
+		return
+	}
+	b.owner.Answered(c)
 }
 
 // again makes a call once more whose token was refused, if another is to be had.

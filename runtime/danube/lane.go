@@ -152,12 +152,12 @@ func (s *sending) send() {
 	id := msgID{producer: s.at.id, topic: l.topic, broker: s.at.route.brokerURL}
 	s.buffer = getBuffer(s.message.Size())
 	s.buffer.bytes = appendSend(s.buffer.bytes, &s.message, &id, s.request, l.name)
-	s.Method, s.Request, s.Response, s.Deadline, s.Done = methodSend, s.buffer.bytes, s.answer[:0], time.Now().Add(sendTimeout), s.answered
+	s.Method, s.Request, s.Response, s.Deadline, s.Owner = methodSend, s.buffer.bytes, s.answer[:0], time.Now().Add(sendTimeout), s
 	s.at.route.calls.start(&s.Call)
 }
 
-// answered decides what follows the answer.
-func (s *sending) answered(*unary.Call) {
+// Answered decides what follows the answer.
+func (s *sending) Answered(*unary.Call) {
 	l, err := s.lane, s.Err()
 	s.buffer.free()
 	l.mu.Lock()

@@ -8,14 +8,14 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// A Call is one request on its way. The caller owns it before [Pool.Start] and again from the moment Done is called, and may then
+// A Call is one request on its way. The caller owns it before [Pool.Start] and again from the moment its Owner is told, and may then
 // start it anew; in between nothing of it may be touched.
 type Call struct {
-	Method   string      // "/package.Service/Method"
-	Header   *Header     // metadata, shared by any number of calls; nil for none
-	Request  []byte      // the encoded message, without gRPC's five bytes before it
-	Deadline time.Time   // required; when it passes, the stream is reset and the call ends as DeadlineExceeded
-	Done     func(*Call) // called exactly once; it must not block, nor close the pool, but may start calls, this one too
+	Method   string    // "/package.Service/Method"
+	Header   *Header   // metadata, shared by any number of calls; nil for none
+	Request  []byte    // the encoded message, without gRPC's five bytes before it
+	Deadline time.Time // required; when it passes, the stream is reset and the call ends as DeadlineExceeded
+	Owner    Owner     // told exactly once how the call ended
 
 	// Response is the encoded answer if Code is OK. It is written into the capacity that is found here, so that a call which is used
 	// again and again allocates nothing.
@@ -28,9 +28,9 @@ type Call struct {
 	cause error // an error that Err wraps, such as ErrProtocol; may be nil
 	link  *link // where the call was started; nil if it could not be
 	conn  *conn // nil until the call has a stream
-	busy  bool  // from Start until Done is due
+	busy  bool  // from Start until its Owner is due to be told
 
-	// In the list of its link's waiting calls, of its connection's open ones, or of those whose Done is due.
+	// In the list of its link's waiting calls, of its connection's open ones, or of those whose Owner is due to be told.
 	prev, next *Call
 
 	id     uint32
@@ -51,11 +51,21 @@ func (c *Call) fail(e Error) {
 	c.Code, c.Message, c.Unprocessed, c.cause = e.Code, e.Message, e.Unprocessed, e.cause
 }
 
-// End ends a call that was made in another way than by a pool: Done is called, and Err wraps err, whose gRPC status the call has.
+// An Owner of calls is told when one has ended, however it did. Answered must not block, nor close the pool, but may start calls, the one
+// that ended too. It is an interface and not a function so that a struct which holds its call allocates nothing for it.
+type Owner interface{ Answered(c *Call) }
+
+// Func is an [Owner] that is a function.
+type Func func(*Call)
+
+// Answered calls f.
+func (f Func) Answered(c *Call) { f(c) }
+
+// End ends a call that was made in another way than by a pool: its Owner is told, and Err wraps err, whose gRPC status the call has.
 func (c *Call) End(err error) {
 	st := status.Convert(err)
 	c.Code, c.Message, c.Unprocessed, c.cause = st.Code(), st.Message(), false, err
-	c.Done(c)
+	c.Owner.Answered(c)
 }
 
 // An Error is why a call failed. status.FromError understands it.

@@ -310,7 +310,7 @@ func (r *rig) with(pairs ...string) *waited {
 	h, err := unary.NewHeader(pairs...)
 	require.NoError(r.t, err)
 	c := &waited{}
-	c.Method, c.Header, c.Deadline, c.Done = method, h, time.Now().Add(time.Minute), func(*unary.Call) { c.ended++ }
+	c.Method, c.Header, c.Deadline, c.Owner = method, h, time.Now().Add(time.Minute), unary.Func(func(*unary.Call) { c.ended++ })
 	r.calls = append(r.calls, c)
 	r.pool.Start(&c.Call)
 	return c

@@ -156,7 +156,7 @@ func TestAllocations(t *testing.T) {
 	done := make(chan struct{}, 1)
 	h, err := unary.NewHeader("authorization", "Bearer "+strings.Repeat("x", 800))
 	require.NoError(t, err)
-	c := &unary.Call{Method: method, Header: h, Request: make([]byte, 1100), Done: func(c *unary.Call) { done <- struct{}{} }}
+	c := &unary.Call{Method: method, Header: h, Request: make([]byte, 1100), Owner: unary.Func(func(*unary.Call) { done <- struct{}{} })}
 	once := func() {
 		c.Deadline = time.Now().Add(time.Minute)
 		p.Start(c)

@@ -389,21 +389,21 @@ func TestCloseEndsAllCalls(t *testing.T) {
 	})
 }
 
-// A call may be started again from its own Done, and needs no more memory then.
+// A call may be started again from where its owner is told, and needs no more memory then.
 func TestCallsAreUsedAgain(t *testing.T) {
 	t.Parallel()
 	inRig(t, unary.Config{}, func(t *testing.T, r *rig) {
 		const rounds = 1000
 		count, done := 0, make(chan struct{})
 		c := &unary.Call{Method: method, Request: []byte("x"), Deadline: time.Now().Add(time.Minute)}
-		c.Done = func(c *unary.Call) {
+		c.Owner = unary.Func(func(c *unary.Call) {
 			require.Equal(t, "yes", string(c.Response))
 			if count++; count == rounds {
 				close(done)
 				return
 			}
 			r.pool.Start(c)
-		}
+		})
 		r.pool.Start(c)
 		p := r.greet()
 		for range rounds {

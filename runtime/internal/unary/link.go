@@ -36,7 +36,7 @@ type link struct {
 	retryAt  time.Time
 	lastErr  *Error // the latest of them
 	closed   bool
-	done     list        // calls that have ended; unlock calls their Done
+	done     list        // calls that have ended; unlock tells their owners
 	timer    *time.Timer // one for all deadlines and pings
 	timerAt  time.Time   // zero when the timer is not set
 }
@@ -48,7 +48,7 @@ func newLink(p *Pool) *link {
 	return l
 }
 
-// unlock lets go of the lock and then calls back those whose calls have ended.
+// unlock lets go of the lock and then tells the owners of calls that have ended.
 func (l *link) unlock() {
 	ended := l.done.head
 	l.done = list{}
@@ -56,7 +56,7 @@ func (l *link) unlock() {
 	for ended != nil {
 		c := ended
 		ended, c.next = c.next, nil
-		c.Done(c)
+		c.Owner.Answered(c)
 	}
 }
 

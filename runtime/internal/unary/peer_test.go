@@ -62,10 +62,10 @@ func (r *rig) start(request string) *waited { return r.startWithin(request, 5*ti
 func (r *rig) startWithin(request string, timeout time.Duration) *waited {
 	c := &waited{}
 	c.Method, c.Request, c.Deadline = method, []byte(request), time.Now().Add(timeout)
-	c.Done = func(*unary.Call) {
+	c.Owner = unary.Func(func(*unary.Call) {
 		c.ended++
 		c.at = time.Now()
-	}
+	})
 	r.calls = append(r.calls, c)
 	r.pool.Start(&c.Call)
 	return c

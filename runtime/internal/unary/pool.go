@@ -96,7 +96,7 @@ func New(config Config) *Pool {
 	return p
 }
 
-// Start sends c on its way and returns at once; c.Done tells how it ended. Without a connection the call waits for one to be made. If that
+// Start sends c on its way and returns at once; its Owner is told how it ended. Without a connection the call waits for one to be made. If that
 // fails, or failed a moment ago, the call ends as Unavailable.
 func (p *Pool) Start(c *Call) {
 	c.Code, c.Message, c.Unprocessed, c.cause = codes.OK, "", false, nil
@@ -115,7 +115,7 @@ func (p *Pool) Start(c *Call) {
 	}
 	c.fail(*failed)
 	c.Unprocessed = true
-	go c.Done(c) // not from here: the caller may hold a lock that Done takes, or start the call again from Done
+	go c.Owner.Answered(c) // not from here: the caller may hold a lock that its owner takes, or start the call again from there
 }
 
 // An invocation is a call that somebody waits for.
@@ -124,9 +124,12 @@ type invocation struct {
 	done chan struct{}
 }
 
+// Answered wakes the one who waits.
+func (i *invocation) Answered(*Call) { i.done <- struct{}{} }
+
 func newInvocation() any {
 	i := &invocation{done: make(chan struct{}, 1)}
-	i.Done = func(*Call) { i.done <- struct{}{} }
+	i.Owner = i
 	return i
 }
 
@@ -163,7 +166,7 @@ func (p *Pool) Broken() error {
 	return nil
 }
 
-// Close ends all calls as Canceled and waits until their Done was called and the connections are gone. Calls started later end in the same way.
+// Close ends all calls as Canceled and waits until their owners were told and the connections are gone. Calls started later end in the same way.
 func (p *Pool) Close() error {
 	p.cancel()
 	for _, l := range p.links {
