@@ -52,13 +52,18 @@ examples: ## Check that generated-examples/ is byte for byte what the templates 
 	go run ./internal/examples --check
 
 .PHONY: bench
-bench: ## Run the benchmarks
-	cd bench && go test -run '^$$' -bench . -benchtime 3s ./...
+bench: ## Run the benchmarks; results go to bench/results
+	cd bench && go run ./suite run
+	cd bench && go test -run '^$$' -bench . -benchtime 3s .
 	go test -run '^$$' -bench . ./internal/render
 
 .PHONY: soak
 soak: ## Publish and consume for five minutes while the broker fails all the time, and check that nothing grows
 	cd runtime && SOAK=5m go test ./danube -run 'TestNothingGrows$$' -timeout 10m -v
+
+.PHONY: bench-compare
+bench-compare: ## Set two results of `make bench` side by side: make bench-compare OLD=bench/results/a.json NEW=bench/results/b.json
+	cd bench && go run ./suite compare $(abspath $(OLD)) $(abspath $(NEW))
 
 .PHONY: e2e
 e2e: ## Run the connectors against real servers, and other people's clients and a browser against the development broker

@@ -67,10 +67,10 @@ func publishScenarios() []Scenario {
 
 func consumeScenarios() []Scenario {
 	var all []Scenario
-	for window, count := range map[int]int{1: 20_000, 10: 60_000, 1000: 200_000} {
+	for _, of := range []struct{ window, count int }{{1, 20_000}, {10, 60_000}, {1000, 200_000}} {
 		all = append(all, Scenario{
-			Name:        fmt.Sprintf("consume/window=%d", window),
-			Job:         Job{Work: "consume", Payload: 1024, Window: window, Reliable: true, Count: count},
+			Name:        fmt.Sprintf("consume/window=%d", of.window),
+			Job:         Job{Work: "consume", Payload: 1024, Window: of.window, Reliable: true, Count: of.count},
 			Contestants: []string{framerBroker, grpcGo, ourClient},
 		})
 	}
