@@ -15,7 +15,6 @@ type batch struct {
 	count   int // of records
 	buf     []byte
 	waiting atomic.Int32  // calls of Wait
-	led     atomic.Bool   // one of them brings it to the disk
 	done    chan struct{} // closed when it is over; then err is set
 	err     error
 
@@ -38,21 +37,45 @@ func (t Ticket) Offset() uint64 { return t.offset }
 // error; when there is room again, appends work again. After a failed fsync nobody knows what is on the disk, so the log takes no
 // more appends until it is opened anew.
 func (t Ticket) Wait() error {
-	t.batch.waiting.Add(1)
-	if t.batch.led.CompareAndSwap(false, true) {
-		t.log.bring(t.batch)
+	if t.batch.waiting.Add(1) == 1 {
+		t.log.wanted(t.batch)
 	}
 	<-t.batch.done
 	return t.batch.err
 }
 
-// bring writes b. While it waits for the batch before, others join b.
+// wanted sees to it that b is written.
+func (l *Log) wanted(b *batch) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.pending == b && !l.bringing {
+		l.bringing = true
+		go l.bringAll()
+	}
+}
+
+// bringAll writes one batch after the other until nothing is pending. One goroutine does it for all, since it runs already when the
+// next batch can be written: one of those who wait for it would have to be woken first, which takes long when there are many.
+func (l *Log) bringAll() {
+	for {
+		l.mu.Lock()
+		b := l.pending
+		l.bringing = b != nil
+		l.mu.Unlock()
+		if b == nil {
+			return
+		}
+		l.bring(b)
+	}
+}
+
+// bring writes b, which others may join until it is written.
 func (l *Log) bring(b *batch) {
 	l.commit.Lock()
 	defer l.commit.Unlock()
 	l.gather(b)
 	l.mu.Lock()
-	if l.pending != b { // it went down with the one before
+	if l.pending != b { // somebody else wrote it
 		l.mu.Unlock()
 		return
 	}

@@ -24,6 +24,7 @@ type Log struct {
 	written  uint64     // records below can be read
 	synced   uint64     // records below survive the end of the machine
 	pending  *batch     // what waits to be written, nil if nothing
+	bringing bool       // somebody writes it
 	writing  int64      // bytes of the batch that is being written
 	spare    []byte     // buffer of a batch that is over
 	failed   error      // why nothing can be appended any more
