@@ -21,6 +21,7 @@ import (
 type coreConfig struct {
 	ServiceURL string           `toml:"danube_service_url" env:"DANUBE_SERVICE_URL" example:"http://localhost:6650" doc:"URL of a Danube broker."`
 	Name       string           `toml:"connector_name" env:"CONNECTOR_NAME" example:"my-connector" doc:"Name of this instance in metrics, producers and consumers; unique among those that run at once."`
+	Broker     brokerConfig     `toml:"danube"`
 	Retry      retryConfig      `toml:"retry"`
 	Processing processingConfig `toml:"processing"`
 }
@@ -174,6 +175,11 @@ func (c coreConfig) check() []error {
 	var errs problems
 	if _, err := danube.New(c.ServiceURL); err != nil {
 		errs.add("danube_service_url", err)
+	}
+	if wrong := c.Broker.check(); wrong != nil {
+		errs = append(errs, wrong...)
+	} else if _, err := danube.New("http://localhost", c.Broker.options()...); err != nil {
+		errs.add("danube", err)
 	}
 	if strings.ContainsAny(c.Name, "/ \t\n") || c.Name == "" {
 		errs.addf("connector_name", "%q must be a word without spaces and slashes", c.Name)

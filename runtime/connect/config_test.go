@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/danube-messaging/danube-connect-go/runtime/danube"
+	"github.com/danube-messaging/danube-connect-go/runtime/danubetest"
 	"github.com/danube-messaging/danube-connect-go/runtime/internal/option"
 )
 
@@ -274,4 +275,51 @@ func TestSecretsNeverShow(t *testing.T) {
 	status, _, errs := call(t, []string{"HOOK_TOKEN=" + secret, "HOOK_URL=x"}, "validate")
 	require.Equal(t, 2, status)
 	require.NotContains(t, errs, secret)
+}
+
+// A connector reaches a broker that demands TLS and a token by its configuration alone.
+func TestTheBrokerTableReachesASecuredBroker(t *testing.T) {
+	t.Parallel()
+	auth := danubetest.Auth{Secret: []byte("a secret of the test"), SuperAdmins: []string{"root"}}
+	b := danubetest.Start(t, danubetest.Secure(auth))
+	dir := t.TempDir()
+	ca, token := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "token")
+	require.NoError(t, os.WriteFile(ca, b.RootCA(), 0o600))
+	require.NoError(t, os.WriteFile(token, []byte(auth.Token("root", time.Hour)+"\n"), 0o600))
+	for name, lines := range map[string]string{
+		"pipelined": "token_file = " + fmt.Sprintf("%q", token),
+		"grpc":      "transport = \"grpc\"\ntoken = " + fmt.Sprintf("%q", auth.Token("root", time.Hour)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := write(t, fmt.Sprintf("danube_service_url = %q\nconnector_name = \"c\"\nsource_topic = \"/default/x\"\n[danube]\nca_file = %q\n%s\n[hook]\nurl = \"http://x\"\n", b.URL(), ca, lines))
+			var core sinkConfig
+			_, err := loadOptions(path, nil, option.Of("", &core), nil)
+			require.NoError(t, err)
+			require.Empty(t, core.coreConfig.check())
+			client, err := danube.New(core.ServiceURL, core.Broker.options()...)
+			require.NoError(t, err)
+			defer client.Close()
+			p, err := client.NewProducer(danube.ProducerSettings{Topic: "/default/" + name, Name: "p", Reliable: true})
+			require.NoError(t, err)
+			defer p.Close()
+			require.NoError(t, p.Send(t.Context(), danube.Message{Payload: []byte("x")}))
+		})
+	}
+}
+
+func TestABrokerTableThatCannotWorkIsRefused(t *testing.T) {
+	t.Parallel()
+	for lines, want := range map[string]string{
+		`transport = "quic"`:                "danube.transport: \"quic\" is not known; write pipelined or grpc",
+		`client_cert_file = "c.pem"`:        "danube.client_cert_file: needs client_key_file beside it",
+		"token = \"a\"\ntoken_file = \"b\"": "danube.token: is set beside token_file; keep one of them",
+		`ca_file = "/none/ca.pem"`:          "danube: certificate authority: open /none/ca.pem",
+		`token_file = "/none/token"`:        "danube: ",
+	} {
+		path := write(t, "danube_service_url = \"https://b:1\"\nconnector_name = \"c\"\nsource_topic = \"/default/x\"\n[danube]\n"+lines+"\n[hook]\nurl = \"http://x\"\n")
+		status, _, errs := call(t, nil, "validate", "--config", path)
+		require.Equal(t, 2, status, lines)
+		require.Contains(t, errs, want)
+	}
 }
