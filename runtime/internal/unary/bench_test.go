@@ -24,6 +24,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/danube-messaging/danube-connect-go/runtime/internal/queue"
 	"github.com/danube-messaging/danube-connect-go/runtime/internal/unary"
 )
 
@@ -227,7 +228,7 @@ func rawCalls(b *testing.B, addr string, request []byte, n, inFlight int) {
 	_, err = conn.Write(greeting.Bytes())
 	require.NoError(b, err)
 	slots := make(chan struct{}, inFlight) // holds one token for each call under way
-	windows := make(chan int64, 1024)
+	windows := queue.New[int64]()          // what the server grants
 	go countAnswers(conn, slots, windows)
 	window := int64(65535)
 	out := make([]byte, 0, 128<<10)
@@ -251,7 +252,9 @@ func rawCalls(b *testing.B, addr string, request []byte, n, inFlight int) {
 			_, err := conn.Write(out)
 			require.NoError(b, err)
 			out = out[:0]
-			window += <-windows
+			granted, err := windows.Pop(b.Context())
+			require.NoError(b, err)
+			window += granted
 		}
 		window -= int64(len(request)) + 5
 		out = appendRaw(out, addr, uint32(2*i+1), request)
@@ -301,7 +304,7 @@ func appendRaw(out []byte, addr string, id uint32, request []byte) []byte {
 	return append(out, request...)
 }
 
-func countAnswers(conn net.Conn, slots <-chan struct{}, windows chan<- int64) {
+func countAnswers(conn net.Conn, slots <-chan struct{}, windows *queue.Queue[int64]) {
 	in := bufio.NewReaderSize(conn, 64<<10)
 	for {
 		head, err := in.Peek(9)
@@ -318,7 +321,7 @@ func countAnswers(conn net.Conn, slots <-chan struct{}, windows chan<- int64) {
 		case kind == http2.FrameHeaders && flags.Has(http2.FlagHeadersEndStream):
 			<-slots
 		case kind == http2.FrameWindowUpdate && id == 0:
-			windows <- int64(binary.BigEndian.Uint32(whole[9:]))
+			windows.Push(int64(binary.BigEndian.Uint32(whole[9:])))
 		case kind == http2.FramePing && !flags.Has(http2.FlagPingAck):
 			pong := bytes.Clone(whole)
 			pong[4] = byte(http2.FlagPingAck)
