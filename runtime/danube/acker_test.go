@@ -19,10 +19,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestTheHighestOffsetIsAcknowledgedLast drives the acker with random windows, delays, failing acknowledgements and lost streams
+// TestT33TheHighestOffsetIsAcknowledgedLast drives the acker with random windows, delays, failing acknowledgements and lost streams
 // against a broker that notes what the real one would freeze on: an acknowledgement of the newest message while an older one is
 // unacknowledged.
-func TestTheHighestOffsetIsAcknowledgedLast(t *testing.T) {
+func TestT33TheHighestOffsetIsAcknowledgedLast(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(150) {
 		synctest.Test(t, func(t *testing.T) { ackRun(t, seed) })

@@ -277,7 +277,7 @@ func TestBadURLsAndOptions(t *testing.T) {
 	}
 }
 
-func TestOversizedMessagesAreRefusedHere(t *testing.T) {
+func TestT24OversizedMessagesAreRefusedHere(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	err := b.producer(0).Send(b.ctx(), danube.Message{Payload: bytes.Repeat([]byte("x"), 4<<20)})

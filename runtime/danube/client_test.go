@@ -119,7 +119,7 @@ func TestAMessageKeepsAllItsFields(t *testing.T) {
 	require.Equal(t, uint32(2), d.SchemaVersion)
 }
 
-func TestBothEndsHealFromABrokerRestart(t *testing.T) {
+func TestT12BothEndsHealFromABrokerRestart(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	k, p := b.consumer(), b.producer(0)
@@ -130,7 +130,7 @@ func TestBothEndsHealFromABrokerRestart(t *testing.T) {
 	}
 }
 
-func TestARestartWithoutMemoryIsANewLife(t *testing.T) {
+func TestT28ARestartIsANewLife(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	k, p := b.consumer(), b.producer(0)
@@ -168,7 +168,7 @@ func TestWhatTheCallerHoldsIsNotDeliveredTwice(t *testing.T) {
 	require.Equal(t, 0, k.Held())
 }
 
-func TestPauseHidesTheWaitAndResumeRepeatsNothing(t *testing.T) {
+func TestT08PauseHidesTheWaitAndResumeRepeatsNothing(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, danubetest.Policy(danubetest.FailurePolicy{MaxRedeliveries: 1, AckTimeout: 20 * time.Millisecond, Fixed: true}))
 	k, p := b.consumer(), b.producer(0)
@@ -225,7 +225,7 @@ func TestKeysKeepTheirPartitionAndOrder(t *testing.T) {
 	require.NoError(t, k.Flush(b.ctx()))
 }
 
-func TestAMissingTopicIsWaitedFor(t *testing.T) {
+func TestT05AMissingTopicIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	k, err := b.client.NewConsumer(danube.ConsumerSettings{Topic: topic, Subscription: "s", Name: "c"})

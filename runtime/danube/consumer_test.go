@@ -116,7 +116,7 @@ func TestAMessageThatNeverComesAgainHoldsNothingUp(t *testing.T) {
 }
 
 // A Key-Shared consumer that was away for long is dead to the real broker under its old name.
-func TestAnEvictedConsumerComesBackUnderAnotherName(t *testing.T) {
+func TestT15AnEvictedConsumerComesBackUnderAnotherName(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(b *bench) {
 		k := b.consumerWith(func(s *danube.ConsumerSettings) { s.Type = danube.KeyShared })
@@ -133,7 +133,7 @@ func TestAnEvictedConsumerComesBackUnderAnotherName(t *testing.T) {
 }
 
 // Streams that end again and again in silence would fill the command queue of the real broker, and Subscribe would hang.
-func TestReconnectsInSilenceLeaveRoomInTheQueue(t *testing.T) {
+func TestT48ReconnectsInSilenceLeaveRoomInTheQueue(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(b *bench) {
 		p := b.producer(0)

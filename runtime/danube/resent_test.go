@@ -10,7 +10,7 @@ import (
 )
 
 // What the real broker's ring has lost must not be waited for on a new stream.
-func TestAGapHoldsNothingUp(t *testing.T) {
+func TestT18AGapHoldsNothingUp(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(b *bench) {
 		k, p := b.consumer(), b.producer(0)

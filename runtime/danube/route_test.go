@@ -140,7 +140,7 @@ func TestT50APositiveLookupIsNoProofOfATopic(t *testing.T) {
 	})
 }
 
-func TestAdvertisedAddresses(t *testing.T) {
+func TestT25AdvertisedAddresses(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		service, connect string
@@ -191,7 +191,7 @@ func TestT25TheReplacedAddressIsToldOnce(t *testing.T) {
 	require.Len(t, logs.All(), 1)
 }
 
-func TestEveryUnaryCallHasADeadline(t *testing.T) {
+func TestT36EveryUnaryCallHasADeadline(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{seenLookup, seenPartitions, seenCreate, seenSend, seenSubscribe, seenAck} {
 		t.Run(method, func(t *testing.T) {

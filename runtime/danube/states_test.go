@@ -90,7 +90,7 @@ func TestANewLifeIsToldAtOnce(t *testing.T) {
 	}
 }
 
-func TestAStreamThatOnlyTheClientSeesIsOpenedAgain(t *testing.T) {
+func TestT29AStreamThatOnlyTheClientSeesIsOpenedAgain(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []danube.SubscriptionType{danube.Exclusive, danube.KeyShared} {
 		inLabs(t, func(l *lab) {
