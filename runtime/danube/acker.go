@@ -12,7 +12,7 @@ import (
 )
 
 // ackLimit is how many acknowledgements of one partition are under way at once.
-const ackLimit = 64
+const ackLimit = 256
 
 // resendTime is how long a new stream may take, from its first message on, to repeat what is unacknowledged.
 const resendTime = time.Second
