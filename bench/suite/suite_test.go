@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -22,7 +24,11 @@ func TestScenarios(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	var out bytes.Buffer
-	err := run(t.Context(), []string{"run", "-rounds", "1", "-scale", "0.02", "-out", dir, "-name", "small"}, &out)
+	only := regexp.MustCompile("")
+	if testing.Short() { // one of each kind: with the race detector each process takes a second longer to end
+		only = regexp.MustCompile("in-flight=190/bytes=1024|consume/window=10$|both|/reliable")
+	}
+	err := run(t.Context(), []string{"run", "-rounds", "1", "-scale", "0.02", "-out", dir, "-name", "small", "-only", only.String()}, &out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,8 +36,9 @@ func TestScenarios(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(report.Results) != len(scenarios) {
-		t.Fatalf("%d of %d scenarios have results", len(report.Results), len(scenarios))
+	wanted := slices.DeleteFunc(slices.Clone(scenarios), func(s Scenario) bool { return !only.MatchString(s.Name) })
+	if len(report.Results) != len(wanted) {
+		t.Fatalf("%d of %d scenarios have results", len(report.Results), len(wanted))
 	}
 	for _, r := range report.Results {
 		for _, c := range r.Order {
@@ -48,7 +55,7 @@ func TestScenarios(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range scenarios {
+	for _, s := range wanted {
 		if n := strings.Count(string(table), "| "+s.Name+" |"); n != len(s.Contestants) {
 			t.Errorf("the table has %d rows of %s", n, s.Name)
 		}

@@ -161,3 +161,25 @@ func TestDB41TakeoverEndsTheOldStreamWithOK(t *testing.T) {
 	p.send("m002")
 	third.expect("m002")
 }
+
+// What a topic's move to another broker must not break is all that one broker has to show of it: offsets go on without a gap.
+func TestDB37OffsetsHaveNoGaps(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, c *client) {
+		next := uint64(0)
+		for range 3 {
+			p := c.producer(orders, "p", reliable)
+			r := c.consume(orders, "s", "c", exclusive)
+			for _, text := range numbers(0, 25) {
+				p.send(text)
+				m := r.expect(text)
+				require.Equal(t, next, offset(m))
+				next++
+				r.ack(m)
+			}
+			r.close()
+			c.broker.Restart(true)
+			time.Sleep(time.Second)
+		}
+	})
+}
