@@ -14,6 +14,7 @@ type brokerConfig struct {
 	KeyFile    string `toml:"client_key_file" env:"DANUBE_CLIENT_KEY_FILE" doc:"PEM file of the key of client_cert_file."`
 	Token      Secret `toml:"token" env:"DANUBE_TOKEN" doc:"JSON web token that is sent with every call. It cannot outlive itself: better use token_file."`
 	TokenFile  string `toml:"token_file" env:"DANUBE_TOKEN_FILE" doc:"File with the token; it is read again when it changes."`
+	MetricsURL string `toml:"metrics_url" env:"DANUBE_METRICS_URL" doc:"URL of the broker's Prometheus endpoint, such as http://localhost:9040; with it a sink tells why a subscription stands still."`
 	Transport  string `toml:"transport" env:"DANUBE_TRANSPORT" default:"pipelined" doc:"How publishes and acknowledgements travel: pipelined is several times as fast; grpc is for proxies that do not bear it."`
 }
 
@@ -33,6 +34,10 @@ func (c brokerConfig) check() []error {
 	}
 	if c.Token != "" && c.TokenFile != "" {
 		errs.addf("danube.token", "is set beside token_file; keep one of them")
+	}
+	if c.MetricsURL != "" {
+		_, err := danube.NewGauges(c.MetricsURL, nil)
+		errs.add("danube.metrics_url", err)
 	}
 	return errs
 }

@@ -316,6 +316,7 @@ func TestABrokerTableThatCannotWorkIsRefused(t *testing.T) {
 		"token = \"a\"\ntoken_file = \"b\"": "danube.token: is set beside token_file; keep one of them",
 		`ca_file = "/none/ca.pem"`:          "danube: certificate authority: open /none/ca.pem",
 		`token_file = "/none/token"`:        "danube: ",
+		`metrics_url = "broker"`:            "danube.metrics_url: ",
 	} {
 		path := write(t, "danube_service_url = \"https://b:1\"\nconnector_name = \"c\"\nsource_topic = \"/default/x\"\n[danube]\n"+lines+"\n[hook]\nurl = \"http://x\"\n")
 		status, _, errs := call(t, nil, "validate", "--config", path)

@@ -188,7 +188,7 @@ func (c sourceConfig) settings(s Settings, store PositionStore) SourceSettings {
 func (c coreConfig) settings(log *zap.Logger, o *operations) Settings {
 	retry := c.Retry.policy()
 	return Settings{
-		ServiceURL: c.ServiceURL, Client: c.Broker.options(), Name: c.Name,
+		ServiceURL: c.ServiceURL, Client: c.Broker.options(), BrokerMetrics: c.Broker.MetricsURL, Name: c.Name,
 		RetryBase: retry.Base, RetryMax: retry.Max, MaxRetries: c.Retry.MaxRetries,
 		ShutdownTimeout: c.Processing.Shutdown,
 		Log:             log, Metrics: o.registry, Health: o.health,

@@ -15,6 +15,9 @@ type Settings struct {
 	ServiceURL string          // URL of a Danube broker, such as http://localhost:6650; required
 	Name       string          // the connector's name in metrics, producers and consumers; required
 	Client     []danube.Option // changes to the Danube client, such as a dialer
+	// BrokerMetrics is the URL of the broker's Prometheus endpoint; with it more is known of a subscription that stands still. Empty
+	// where it cannot be reached.
+	BrokerMetrics string
 
 	RetryBase  time.Duration // wait before the first retry, doubling, with jitter; 1 s
 	RetryMax   time.Duration // longest wait between two tries; 30 s

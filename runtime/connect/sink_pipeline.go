@@ -32,6 +32,8 @@ type SinkSettings struct {
 	OnReject   string // "dead-letter", "skip" or "stop"; "dead-letter"
 	// DeadLetterTopic takes rejected records; empty means the record's topic with "-dlq" appended.
 	DeadLetterTopic string
+
+	gauges danube.GaugeView // of BrokerMetrics, nil without it
 }
 
 // A SinkRoute maps one Danube topic to one target.
@@ -62,6 +64,11 @@ func StreamSink(ctx context.Context, s SinkSettings, open func(context.Context) 
 		return err
 	}
 	defer client.Close()
+	stopGauges, err := s.watchGauges(ctx)
+	if err != nil {
+		return err
+	}
+	defer stopGauges()
 
 	var pipelines []*sinkPipeline
 	for _, r := range s.Routes {
@@ -92,6 +99,7 @@ type sinkPipeline struct {
 	route    SinkRoute
 	consumer *danube.Consumer
 	workers  []*sinkWorker
+	states   stateWatch
 	log      *zap.Logger
 }
 
@@ -107,6 +115,7 @@ func newSinkPipeline(s *SinkSettings, r SinkRoute, client *danube.Client, open f
 	letters.count = metrics.letters.Inc
 	consumer, err := client.NewConsumer(danube.ConsumerSettings{
 		Topic: r.From, Subscription: r.Subscription, Name: consumerName(s.Name, r), Type: r.Type, CreateTopic: s.CreateTopic,
+		Gauges: s.gauges,
 	})
 	if err != nil {
 		return nil, err
@@ -125,7 +134,10 @@ func newSinkPipeline(s *SinkSettings, r SinkRoute, client *danube.Client, open f
 	}
 	s.Health.Watch("broker", func(context.Context) error { return consumer.Health() })
 	s.Health.Watch("target", p.targetHealth)
-	if err := metrics.watchConsumer(s.Metrics, consumer); err != nil {
+	p.states = stateWatch{of: consumer, log: p.log}
+	s.Health.Watch("subscription", p.states.health)
+	err = errors.Join(metrics.watchConsumer(s.Metrics, consumer), register(s.Metrics, p.states.collectors(metrics.labels)...))
+	if err != nil {
 		consumer.Close()
 		return nil, err
 	}
@@ -149,6 +161,10 @@ func (p *sinkPipeline) run(ctx context.Context) error {
 	defer cancelWrites()
 	group.Go(func() error { return p.intake(groupCtx) })
 	group.Go(func() error { return p.watchHolding(groupCtx) })
+	group.Go(func() error {
+		p.states.run(groupCtx)
+		return nil
+	})
 	for _, w := range p.workers {
 		group.Go(func() error { return w.run(groupCtx, writeCtx) })
 	}
