@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -48,8 +49,16 @@ func ask[Q, A any](ctx context.Context, t task, call func(context.Context, Q, ..
 	switch {
 	case err == nil:
 		return answer, nil
-	case ctx.Err() != nil:
-		return answer, fmt.Errorf("%s %s: %w", t.op, t.what, ctx.Err())
+	case over(ctx) != nil:
+		return answer, fmt.Errorf("%s %s: %w", t.op, t.what, over(ctx))
 	}
 	return answer, wrap(t.op, t.what, err)
+}
+
+// over is ctx's error; a deadline counts from the moment at which it passes, though its timer may be late and the broker have noticed first.
+func over(ctx context.Context) error {
+	if at, ok := ctx.Deadline(); ok && ctx.Err() == nil && !time.Now().Before(at) {
+		return context.DeadlineExceeded
+	}
+	return ctx.Err()
 }

@@ -149,7 +149,7 @@ func TestADeadConnectionIsNoStandstill(t *testing.T) {
 			w.drain(2 * time.Minute)
 		}
 		for _, s := range w.told() {
-			require.False(l, s.Stands(), "%+v", w.trail)
+			require.False(l, s.Stands(), "%+v", w.tale())
 		}
 		require.Contains(l, w.told(), danube.StateLost)
 	}, imitating, patient)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"testing/synctest"
 	"time"
@@ -87,12 +88,17 @@ func (w *watched) stays(want danube.State, d time.Duration) {
 	}
 }
 
-// told lists the states that Changed has told of.
-func (w *watched) told() (states []danube.State) {
+// tale is all that Changed has told of.
+func (w *watched) tale() []danube.SubscriptionState {
 	synctest.Wait()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, s := range w.trail {
+	return slices.Clone(w.trail)
+}
+
+// told lists the states that Changed has told of.
+func (w *watched) told() (states []danube.State) {
+	for _, s := range w.tale() {
 		if n := len(states); n == 0 || states[n-1] != s.State {
 			states = append(states, s.State)
 		}

@@ -104,7 +104,7 @@ func (tr *traffic) run() {
 	}
 	for i, w := range all {
 		for _, s := range w.told() {
-			require.False(l, s.Stands(), "consumer %d of %d, %v: %+v", i, tr.consumers, tr.kind, w.trail)
+			require.False(l, s.Stands(), "consumer %d of %d, %v: %+v", i, tr.consumers, tr.kind, w.tale())
 		}
 	}
 	require.Positive(l, tr.received)

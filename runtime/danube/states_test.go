@@ -83,7 +83,8 @@ func TestANewLifeIsToldAtOnce(t *testing.T) {
 				w.within(danube.StateOpen, time.Second)
 				synctest.Wait()
 				w.mu.Lock()
-				require.Equal(l, life, w.trail[len(w.trail)-1].Life)
+				tale := w.tale()
+				require.Equal(l, life, tale[len(tale)-1].Life)
 				w.mu.Unlock()
 			}
 		}, imitating, patient)

@@ -70,7 +70,8 @@ func TestT13AndT49ACleanEndIsFollowedByASubscribe(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		w.within(danube.StateOpen, 0)
-		lost := w.trail[len(w.trail)-2]
+		tale := w.tale()
+		lost := tale[len(tale)-2]
 		require.Equal(l, danube.StateLost, lost.State)
 		require.Contains(l, lost.Cause, "the broker ended the stream")
 		for _, d := range all {
