@@ -25,6 +25,9 @@ func TestChaos(t *testing.T) {
 }
 
 func chaos(t *testing.T, seeds uint64, imitate bool) {
+	if testing.Short() { // with the race detector a program takes several times as long
+		seeds /= 4
+	}
 	if text := os.Getenv("CHAOS_SEEDS"); text != "" {
 		var err error
 		seeds, err = strconv.ParseUint(text, 10, 32)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -81,11 +80,8 @@ func TestANewLifeIsToldAtOnce(t *testing.T) {
 					require.True(l, time.Now().Before(end), "%+v", w.States())
 				}
 				w.within(danube.StateOpen, time.Second)
-				synctest.Wait()
-				w.mu.Lock()
 				tale := w.tale()
 				require.Equal(l, life, tale[len(tale)-1].Life)
-				w.mu.Unlock()
 			}
 		}, imitating, patient)
 	}
