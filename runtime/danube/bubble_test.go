@@ -3,6 +3,7 @@ package danube_test
 import (
 	"context"
 	"net"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,6 +28,20 @@ func bubble(t *testing.T, test func(b *bench), opts ...danubetest.Option) {
 		b.client = b.anotherClient()
 		test(b)
 	})
+}
+
+// brokers are the one that helps and the one that imitates the real broker, for what is promised on both.
+var brokers = map[string][]danubetest.Option{"friendly": nil, "v0.15": {danubetest.Imitate("v0.15")}}
+
+// bubbles runs test in a bubble with each of the brokers.
+func bubbles(t *testing.T, test func(b *bench), opts ...danubetest.Option) {
+	t.Helper()
+	for name, kind := range brokers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, test, slices.Concat(opts, kind)...)
+		})
+	}
 }
 
 // anotherClient connects to the broker of a bubble by a connection of its own.

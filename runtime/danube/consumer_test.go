@@ -72,29 +72,24 @@ func (b *bench) ackEach(k *danube.Consumer, all []danube.Delivery) {
 
 func TestNackBringsAMessageAgain(t *testing.T) {
 	t.Parallel()
-	for name, opts := range map[string][]danubetest.Option{"friendly": nil, "imitating": {danubetest.Imitate("v0.15")}} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			bubble(t, func(b *bench) {
-				k, p := b.consumer(), b.producer(0)
-				b.send(p, 0, 4)
-				all := b.receive(k, 0, 4)
-				start := time.Now()
-				k.Nack(all[1], 5*time.Second, "later")
-				k.Ack(all[3]) // the newest: has to wait for the one given back
-				k.Ack(all[0])
-				k.Ack(all[2])
-				again := b.receive(k, 1, 1)
-				require.GreaterOrEqual(t, time.Since(start), 5*time.Second)
-				require.Less(t, time.Since(start), 7*time.Second)
-				require.Equal(t, uint64(3-1), k.Stats().Confirmed)
-				b.ackEach(k, again)
-				synctest.Wait()
-				require.Equal(t, uint64(4), k.Stats().Confirmed)
-				require.Empty(t, b.within(k, 2*time.Minute), "nothing comes twice")
-			}, opts...)
-		})
-	}
+	bubbles(t, func(b *bench) {
+		k, p := b.consumer(), b.producer(0)
+		b.send(p, 0, 4)
+		all := b.receive(k, 0, 4)
+		start := time.Now()
+		k.Nack(all[1], 5*time.Second, "later")
+		k.Ack(all[3]) // the newest: has to wait for the one given back
+		k.Ack(all[0])
+		k.Ack(all[2])
+		again := b.receive(k, 1, 1)
+		require.GreaterOrEqual(t, time.Since(start), 5*time.Second)
+		require.Less(t, time.Since(start), 7*time.Second)
+		require.Equal(t, uint64(3-1), k.Stats().Confirmed)
+		b.ackEach(k, again)
+		synctest.Wait()
+		require.Equal(t, uint64(4), k.Stats().Confirmed)
+		require.Empty(t, b.within(k, 2*time.Minute), "nothing comes twice")
+	})
 }
 
 // The broker's poison policy drops a message that was given back too often; what waited for it must go on.

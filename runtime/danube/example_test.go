@@ -14,9 +14,9 @@ import (
 	"github.com/danube-messaging/danube-connect-go/runtime/danubetest"
 )
 
-// startBroker serves a broker on free ports of this machine.
+// startBroker serves a broker on free ports of this machine, one that is as treacherous as the real one.
 func startBroker() (*danubetest.Broker, func()) {
-	b, err := danubetest.New()
+	b, err := danubetest.New(danubetest.Imitate("v0.15"))
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -37,16 +37,15 @@ func inLab(t *testing.T, test func(*lab), opts ...danubetest.Option) {
 	}, opts...)
 }
 
-// inLabs runs a test against the broker that helps and the one that imitates the real broker.
+// inLabs runs a test in a lab with each of the brokers.
 func inLabs(t *testing.T, test func(*lab)) {
-	t.Run("friendly", func(t *testing.T) {
-		t.Parallel()
-		inLab(t, test)
-	})
-	t.Run("v0.15", func(t *testing.T) {
-		t.Parallel()
-		inLab(t, test, danubetest.Imitate("v0.15"))
-	})
+	t.Helper()
+	for name, opts := range brokers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inLab(t, test, opts...)
+		})
+	}
 }
 
 // requireRefused checks the reason and the text of an error, and that a retry is not worth it.
