@@ -199,14 +199,18 @@ func TestAdminSettingsOfASubscription(t *testing.T) {
 	})
 }
 
-func TestT42UnsubscribeDeletesTheFailurePolicy(t *testing.T) {
+// An ack timeout of 0 means every 500 ms to the broker, and Unsubscribe takes the policy with it.
+func TestT42APolicyIsWhatItsWordsSayUntilUnsubscribe(t *testing.T) {
 	t.Parallel()
 	inLab(t, func(l *lab) {
 		l.create(topic, 0)
+		err := l.admin.SetFailurePolicy(l.ctx, topic, "s", danube.FailurePolicy{})
+		require.True(l, danube.IsPermanent(err))
+		require.ErrorContains(l, err, "for never a long one such as 1h")
 		require.NoError(l, l.admin.SetFailurePolicy(l.ctx, topic, "s", danube.FailurePolicy{AckTimeout: time.Hour}))
 		l.consume(topic).Close()
 		require.NoError(l, l.admin.Unsubscribe(l.ctx, topic, "s"))
-		_, _, err := l.admin.FailurePolicy(l.ctx, topic, "s")
+		_, _, err = l.admin.FailurePolicy(l.ctx, topic, "s")
 		require.ErrorIs(l, err, danube.ErrNotFound, "it has to be set again")
 	}, danubetest.Imitate("v0.15"))
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/danube-messaging/danube-connect-go/runtime/danubetest"
 )
 
-// Offset 0 is a message like any other: it is acknowledged, and after a lost stream it is waited for and comes once.
+// Offset 0 is a message like any other: it is acknowledged, and when a new stream repeats it the caller does not get it twice.
 func TestT01OffsetZeroIsAnOffset(t *testing.T) {
 	t.Parallel()
 	inLab(t, func(l *lab) {
