@@ -79,6 +79,7 @@ type entry struct {
 	nack    *nack     // the caller gave it back
 	acked   bool      // the caller is done with it
 	pending bool      // ready, under way, or waiting to be tried again
+	again   bool      // a copy of what was confirmed before, unknown to the caller
 	copied  bool      // it came again meanwhile, so the broker may have missed what was said
 	dead    bool      // given up: another message has its place, or the broker forgot it
 	tries   int       // failed calls
@@ -273,7 +274,7 @@ func (a *acker) schedule(e *entry) {
 	if !e.acked && (e.nack == nil || e.nack.confirmed) {
 		return
 	}
-	if e.acked && e == a.top && (len(a.entries) > 1 || a.below) {
+	if e.acked && e == a.top && (len(a.entries) > 1 || a.below || e.again && a.resent.lacks(e.id.offset)) {
 		return // the highest goes last
 	}
 	e.pending = true
@@ -291,7 +292,7 @@ func (a *acker) finish(e *entry, confirmed bool) {
 	case confirmed && e.acked && !e.dead:
 		a.confirmed++
 		a.proven = true
-		a.resent.confirmed(e.id)
+		a.resent.confirmed(e.id, e.again)
 		a.drop(e)
 		a.schedule(a.top)
 	case confirmed && e.nack != nil && !e.dead:

@@ -14,9 +14,15 @@ type resent struct {
 	settle *time.Timer         // runs from the first message of the stream on
 	over   bool                // the repeats are through
 	last   time.Time           // when the last one came
-	done   map[uint64]identity // confirmed since the stream was opened, or the one before if its repeats never got through
+	done   map[uint64]finished // confirmed since the stream was opened, or the one before if its repeats never got through
 	await  place               // the message that has to come before those above it; none once it came
 	early  bool                // something was passed over because of await
+}
+
+// A finished message is acknowledged and confirmed, and another copy of it may be on its way.
+type finished struct {
+	identity
+	again bool // it came again on this stream, and that was confirmed
 }
 
 // A place is an offset or none, which is the zero value.
@@ -34,17 +40,31 @@ func (r *resent) stop() {
 		r.settle = nil
 	}
 	r.over, r.await, r.early = false, place{}, false
+	for offset, f := range r.done {
+		f.again = false
+		r.done[offset] = f
+	}
 }
 
-// confirmed notes an acknowledged message of which another copy may be on its way.
-func (r *resent) confirmed(id identity) {
+// confirmed notes an acknowledged message, again if that was a copy.
+func (r *resent) confirmed(id identity, again bool) {
 	if r.over {
 		return
 	}
 	if r.done == nil {
-		r.done = make(map[uint64]identity)
+		r.done = make(map[uint64]finished)
 	}
-	r.done[id.offset] = id
+	r.done[id.offset] = finished{identity: id, again: again}
+}
+
+// lacks tells whether a finished message below offset may yet come again: the broker may have missed that it is acknowledged.
+func (r *resent) lacks(offset uint64) bool {
+	for below, f := range r.done {
+		if below < offset && !f.again {
+			return true
+		}
+	}
+	return false
 }
 
 // settleLater sees to it that the repeats of the stream are taken as through when no more come. The acker is locked.
@@ -114,13 +134,16 @@ func (a *acker) settled() {
 // ackAgain acknowledges another copy of what is acknowledged and confirmed, since the broker may have missed that while it waited to send
 // the copy.
 func (a *acker) ackAgain(id identity) bool {
-	if before, ok := a.resent.done[id.offset]; !ok || before != id {
+	if before, ok := a.resent.done[id.offset]; !ok || before.identity != id {
 		return false
 	}
 	a.resent.last = a.lastDelivery
 	a.repeated++
-	e := &entry{acker: a, id: id, session: a.session, acked: true}
+	e := &entry{acker: a, id: id, session: a.session, acked: true, again: true}
 	a.entries[id.offset] = e
+	if id.offset == a.highest {
+		a.top = e
+	}
 	a.schedule(e)
 	return true
 }

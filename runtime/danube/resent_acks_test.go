@@ -2,6 +2,7 @@ package danube
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -117,5 +118,52 @@ func TestACopyAfterAnAcknowledgementIsAcknowledged(t *testing.T) {
 		s.send <- 0
 		require.Equal(t, []uint64{0, 0}, s.acks())
 		require.Zero(t, k.Held())
+	})
+}
+
+// Copies of what is acknowledged keep to the order too, whichever comes first: the broker may have missed all of it.
+func TestT33TheHighestOfCopiesIsAcknowledgedLast(t *testing.T) {
+	t.Parallel()
+	for _, copies := range [][]uint64{{0, 1, 2}, {2, 0, 1}} {
+		t.Run(fmt.Sprint(copies), func(t *testing.T) {
+			ackScript(t, ConsumerSettings{}, func(t *testing.T, s *script, k *Consumer) {
+				for offset := range uint64(3) {
+					s.send <- offset
+					d, err := k.Receive(t.Context())
+					require.NoError(t, err)
+					k.Ack(d)
+					synctest.Wait()
+				}
+				require.Equal(t, []uint64{0, 1, 2}, s.acks())
+				hold := make(chan struct{})
+				s.mu.Lock()
+				s.hold = hold // for the copy of 0
+				s.mu.Unlock()
+				for _, offset := range copies {
+					s.send <- offset
+					synctest.Wait()
+				}
+				require.Equal(t, []uint64{0, 1, 2, 0, 1}, s.acks(), "the highest waits for 0")
+				close(hold)
+				require.Equal(t, []uint64{0, 1, 2, 0, 1, 2}, s.acks())
+			})
+		})
+	}
+}
+
+// Copies that do not come because the broker had counted them are not waited for longer than a stream takes for its repeats.
+func TestT33TheHighestCopyDoesNotWaitForWhatWasCounted(t *testing.T) {
+	ackScript(t, ConsumerSettings{}, func(t *testing.T, s *script, k *Consumer) {
+		for offset := range uint64(2) {
+			s.send <- offset
+			d, err := k.Receive(t.Context())
+			require.NoError(t, err)
+			k.Ack(d)
+			synctest.Wait()
+		}
+		s.send <- 1
+		require.Equal(t, []uint64{0, 1}, s.acks())
+		time.Sleep(2 * resendTime)
+		require.Equal(t, []uint64{0, 1, 1}, s.acks())
 	})
 }
