@@ -215,7 +215,8 @@ func (w *watcher) ask(ctx context.Context, o *observation) {
 		return
 	}
 	w.asked = o.now
-	w.sub.consumer.wg.Go(func() { w.sub.askHealth(ctx, o.opened) })
+	s, opened := w.sub, o.opened // w is the watching goroutine's alone
+	s.consumer.wg.Go(func() { s.askHealth(ctx, opened) })
 }
 
 // askHealth asks about the stream that was opened at the given time.
