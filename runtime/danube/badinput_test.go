@@ -279,12 +279,13 @@ func TestBadURLsAndOptions(t *testing.T) {
 
 func TestT24OversizedMessagesAreRefusedHere(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
-	err := b.producer(0).Send(b.ctx(), danube.Message{Payload: bytes.Repeat([]byte("x"), 4<<20)})
-	require.True(t, danube.IsPermanent(err))
-	require.ErrorIs(t, err, danube.ErrTooLarge)
-	require.ErrorContains(t, err, "send less, or split it")
-	var typed *danube.Error
-	require.True(t, errors.As(err, &typed))
-	require.Equal(t, topic, typed.Topic)
+	bubble(t, func(b *bench) {
+		err := b.producer(0).Send(b.ctx(), danube.Message{Payload: bytes.Repeat([]byte("x"), 4<<20)})
+		require.True(b, danube.IsPermanent(err))
+		require.ErrorIs(b, err, danube.ErrTooLarge)
+		require.ErrorContains(b, err, "send less, or split it")
+		var typed *danube.Error
+		require.True(b, errors.As(err, &typed))
+		require.Equal(b, topic, typed.Topic)
+	})
 }

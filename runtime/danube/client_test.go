@@ -236,22 +236,23 @@ func TestKeysKeepTheirPartitionAndOrder(t *testing.T) {
 
 func TestWhatNoRetryMendsComesBack(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
-	b.producer(0)
-	p, err := b.client.NewProducer(danube.ProducerSettings{Topic: topic, Name: "q"}) // not reliable
-	require.NoError(t, err)
-	err = p.Send(b.ctx(), danube.Message{})
-	require.True(t, danube.IsPermanent(err), "%v", err)
-	require.ErrorContains(t, err, "strategy")
+	bubble(t, func(b *bench) {
+		b.producer(0)
+		p, err := b.client.NewProducer(danube.ProducerSettings{Topic: topic, Name: "q"}) // not reliable
+		require.NoError(b, err)
+		err = p.Send(b.ctx(), danube.Message{})
+		require.True(b, danube.IsPermanent(err), "%v", err)
+		require.ErrorContains(b, err, "strategy")
 
-	err = b.producer(0).Send(b.ctx(), danube.Message{Payload: make([]byte, 4<<20)})
-	require.True(t, danube.IsPermanent(err), "%v", err)
-	require.ErrorContains(t, err, "exceed")
+		err = b.producer(0).Send(b.ctx(), danube.Message{Payload: make([]byte, 4<<20)})
+		require.True(b, danube.IsPermanent(err), "%v", err)
+		require.ErrorContains(b, err, "exceed")
 
-	_, err = b.client.NewProducer(danube.ProducerSettings{Topic: "orders", Name: "q"})
-	require.ErrorContains(t, err, "/default/events")
-	_, err = danube.New("localhost:6650")
-	require.ErrorContains(t, err, "http://localhost:6650")
+		_, err = b.client.NewProducer(danube.ProducerSettings{Topic: "orders", Name: "q"})
+		require.ErrorContains(b, err, "/default/events")
+		_, err = danube.New("localhost:6650")
+		require.ErrorContains(b, err, "http://localhost:6650")
+	})
 }
 
 func TestTransientRefusalsAreRetried(t *testing.T) {
