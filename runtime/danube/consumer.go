@@ -282,6 +282,7 @@ func (k *Consumer) create(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer p.Close()
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	return p.Register(ctx)

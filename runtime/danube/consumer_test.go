@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
 
 	"github.com/danube-messaging/danube-connect-go/runtime/danube"
 	"github.com/danube-messaging/danube-connect-go/runtime/danubetest"
@@ -149,4 +150,17 @@ func TestT48ReconnectsInSilenceLeaveRoomInTheQueue(t *testing.T) {
 		require.Equal(t, []string{"5"}, payloads(got))
 		b.ackEach(k, got)
 	}, danubetest.Imitate("v0.15"))
+}
+
+// A topic that could not be made is nobody's task any more once the consumer is closed; a bubble does not end before its goroutines.
+func TestAClosedConsumerMakesNoTopic(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(b *bench) {
+		b.broker.Refuse("CreateProducer", codes.Unavailable, 100)
+		k, err := b.client.NewConsumer(danube.ConsumerSettings{Topic: topic, Subscription: "s", Name: "c", CreateTopic: true})
+		require.NoError(b, err)
+		b.waitFor(func() bool { return k.Health() != nil })
+		time.Sleep(2 * time.Second)
+		k.Close()
+	})
 }
