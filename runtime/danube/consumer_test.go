@@ -135,7 +135,7 @@ func TestT48ReconnectsInSilenceLeaveRoomInTheQueue(t *testing.T) {
 		p := b.producer(0)
 		b.send(p, 0, 5) // the topic holds messages that the subscription never sees: its dispatcher waits in the read
 		k := b.consumer()
-		for range 40 {
+		for range 26 {
 			time.Sleep(time.Second)
 			b.broker.DropStreams()
 		}
