@@ -5,67 +5,79 @@ import (
 	"sync"
 	"time"
 
-	"github.com/danube-messaging/danube-connect-go/runtime/danube"
 	"github.com/danube-messaging/danube-connect-go/runtime/internal/queue"
 )
 
 // shortestWait is how long a batch waits for its next record at least; the broker refills its window within that time.
 const shortestWait = 500 * time.Microsecond
 
-// A batcher cuts a stream of deliveries into batches. A batch ends
+// A batcher cuts a stream of records into batches. A batch ends
 //   - at size records or bytes of payload,
 //   - as soon as no more can come: the broker's window of unacknowledged messages is full (see window),
 //   - when it has waited for more as long as the last write took, at most timeout: longer would add more delay than it saves work.
 type batcher struct {
-	queue   *queue.Queue[danube.Delivery]
+	queue   *queue.Queue[item]
 	size    int
 	bytes   int
 	timeout time.Duration
 	held    func() int // messages that the broker waits for
 	window  *window
+	fill    bool // wait for size or bytes as long as timeout allows
 
 	lastWrite time.Duration
-	next      *danube.Delivery // taken from the queue, too large for the batch before
+	next      *item // taken from the queue, too large for the batch before
+	current   batch
 }
 
 // batch waits for the next batch, or until ctx is done and returns its error; nothing that was taken is lost then, because what is
-// not acknowledged comes again.
-func (b *batcher) batch(ctx context.Context) ([]danube.Delivery, error) {
+// not settled comes again. The batch is valid until the next call.
+func (b *batcher) batch(ctx context.Context) (batch, error) {
+	b.current.reset()
 	first, err := b.first(ctx)
 	if err != nil {
-		return nil, err
+		return batch{}, err
 	}
-	batch, bytes := []danube.Delivery{first}, len(first.Payload)
-	timer := time.NewTimer(min(b.timeout, max(b.lastWrite, shortestWait)))
+	b.current.add(first)
+	bytes := len(first.record.Value)
+	timer := time.NewTimer(b.patience())
 	defer timer.Stop()
-	for len(batch) < b.size {
-		d, ok := b.queue.TryPop()
+	for b.current.len() < b.size {
+		i, ok := b.queue.TryPop()
 		switch {
-		case ok && bytes+len(d.Payload) > b.bytes:
-			b.next = &d
-			return batch, nil
+		case ok && bytes+len(i.record.Value) > b.bytes:
+			b.next = &i
+			return b.current, nil
 		case ok:
-			batch, bytes = append(batch, d), bytes+len(d.Payload)
+			b.current.add(i)
+			bytes += len(i.record.Value)
 			continue
-		case b.window.isFull(b.held()):
-			return batch, nil
+		case !b.fill && b.window.isFull(b.held()):
+			return b.current, nil
 		}
 		select {
 		case <-b.queue.Ready():
 		case <-timer.C:
 			b.window.quietAt(b.held())
-			return batch, nil
+			return b.current, nil
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return batch{}, ctx.Err()
 		}
 	}
-	return batch, nil
+	return b.current, nil
 }
 
-func (b *batcher) first(ctx context.Context) (danube.Delivery, error) {
-	if d := b.next; d != nil {
+// patience is how long a batch waits for more after its first record.
+func (b *batcher) patience() time.Duration {
+	if b.fill {
+		return b.timeout
+	}
+	return min(b.timeout, max(b.lastWrite, shortestWait))
+}
+
+func (b *batcher) first(ctx context.Context) (item, error) {
+	if i := b.next; i != nil {
 		b.next = nil
-		return *d, nil
+		return *i, nil
 	}
 	return b.queue.Pop(ctx)
 }

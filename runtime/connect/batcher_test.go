@@ -8,7 +8,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/danube-messaging/danube-connect-go/runtime/danube"
 	"github.com/danube-messaging/danube-connect-go/runtime/internal/queue"
 )
 
@@ -21,7 +20,7 @@ type batchBench struct {
 func newBatchBench(size, bytes int) *batchBench {
 	b := new(batchBench)
 	b.batcher = &batcher{
-		queue: queue.New[danube.Delivery](), size: size, bytes: bytes, timeout: time.Second, lastWrite: 10 * time.Second,
+		queue: queue.New[item](), size: size, bytes: bytes, timeout: time.Second, lastWrite: 10 * time.Second,
 		held: func() int { return b.unacked }, window: new(window),
 	}
 	return b
@@ -29,7 +28,7 @@ func newBatchBench(size, bytes int) *batchBench {
 
 func (b *batchBench) arrive(n, bytes int) {
 	for range n {
-		b.queue.Push(danube.Delivery{Message: danube.Message{Payload: make([]byte, bytes)}})
+		b.queue.Push(item{record: Record{Value: make([]byte, bytes)}})
 		b.unacked++
 	}
 }
@@ -39,8 +38,8 @@ func (b *batchBench) take(t *testing.T) (n int, waited time.Duration) {
 	start := time.Now()
 	batch, err := b.batch(t.Context())
 	require.NoError(t, err)
-	b.unacked -= len(batch)
-	return len(batch), time.Since(start)
+	b.unacked -= batch.len()
+	return batch.len(), time.Since(start)
 }
 
 func TestABatchEndsAtItsBounds(t *testing.T) {

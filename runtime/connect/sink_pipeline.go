@@ -32,6 +32,7 @@ type SinkSettings struct {
 	OnReject   string // "dead-letter", "skip" or "stop"; "dead-letter"
 	// DeadLetterTopic takes rejected records; empty means the record's topic with "-dlq" appended.
 	DeadLetterTopic string
+	Spool           SpoolSettings
 
 	gauges danube.GaugeView // of BrokerMetrics, nil without it
 }
@@ -56,6 +57,8 @@ func StreamSink(ctx context.Context, s SinkSettings, open func(context.Context) 
 	setDefault(&s.BatchTimeout, time.Second)
 	setDefault(&s.AckTimeout, 30*time.Second)
 	setDefault(&s.OnReject, onRejectDeadLetter)
+	setDefault(&s.Spool.Mode, SpoolOff)
+	setDefault(&s.Spool.MaxBytes, 10<<30)
 	if len(s.Routes) == 0 {
 		return errors.New("a sink needs at least one route")
 	}
@@ -76,7 +79,7 @@ func StreamSink(ctx context.Context, s SinkSettings, open func(context.Context) 
 		p, err := newSinkPipeline(&s, r, client, open)
 		if err != nil {
 			for _, p := range pipelines {
-				p.consumer.Close()
+				err = errors.Join(err, p.close())
 			}
 			return err
 		}
@@ -93,11 +96,13 @@ func StreamSink(ctx context.Context, s SinkSettings, open func(context.Context) 
 	return err
 }
 
-// A sinkPipeline carries one route: consumer -> queue of each worker -> batches -> Sink.Write -> acknowledgements.
+// A sinkPipeline carries one route: consumer -> queue of each worker -> batches -> Sink.Write -> acknowledgements, with a detour over
+// the spool between consumer and queues when that is due; see custody.
 type sinkPipeline struct {
 	settings *SinkSettings
 	route    SinkRoute
 	consumer *danube.Consumer
+	custody  *custody
 	workers  []*sinkWorker
 	states   stateWatch
 	log      *zap.Logger
@@ -121,14 +126,21 @@ func newSinkPipeline(s *SinkSettings, r SinkRoute, client *danube.Client, open f
 		return nil, err
 	}
 	p := &sinkPipeline{settings: s, route: r, consumer: consumer, log: s.Log.With(zap.String("topic", r.From))}
+	store, err := s.openSpool(r, p.log)
+	if err != nil {
+		consumer.Close()
+		return nil, Fatal(err)
+	}
+	p.custody = newCustody(consumer, store, p.log)
+	p.custody.always, p.custody.stopWhenFull = s.Spool.Mode == SpoolAlways, s.Spool.StopWhenFull
 	window := new(window)
 	for i := range s.Workers {
 		p.workers = append(p.workers, &sinkWorker{
 			pipeline: p, open: open, letters: letters, metrics: metrics,
 			log: p.log.With(zap.Int("worker", i)),
 			batcher: &batcher{
-				queue: queue.New[danube.Delivery](), size: s.BatchSize, bytes: s.BatchBytes, timeout: s.BatchTimeout,
-				held: consumer.Held, window: window,
+				queue: queue.New[item](), size: s.BatchSize, bytes: s.BatchBytes, timeout: s.BatchTimeout,
+				held: p.custody.unacknowledged, window: window, fill: s.Spool.Mode == SpoolAlways,
 			},
 		})
 	}
@@ -136,10 +148,11 @@ func newSinkPipeline(s *SinkSettings, r SinkRoute, client *danube.Client, open f
 	s.Health.Watch("target", p.targetHealth)
 	p.states = stateWatch{of: consumer, log: p.log}
 	s.Health.Watch("subscription", p.states.health)
-	err = errors.Join(metrics.watchConsumer(s.Metrics, consumer), register(s.Metrics, p.states.collectors(metrics.labels)...))
+	s.Health.Watch("spool", func(context.Context) error { return p.custody.problem() })
+	err = errors.Join(metrics.watchConsumer(s.Metrics, consumer), register(s.Metrics, p.states.collectors(metrics.labels)...),
+		register(s.Metrics, p.custody.collectors(metrics.labels)...))
 	if err != nil {
-		consumer.Close()
-		return nil, err
+		return nil, errors.Join(err, p.close())
 	}
 	return p, nil
 }
@@ -165,18 +178,36 @@ func (p *sinkPipeline) run(ctx context.Context) error {
 		p.states.run(groupCtx)
 		return nil
 	})
+	custodyCtx, endCustody := context.WithCancel(context.WithoutCancel(ctx)) // it goes on as long as a worker may settle something
+	defer endCustody()
+	var workers sync.WaitGroup
 	for _, w := range p.workers {
-		group.Go(func() error { return w.run(groupCtx, writeCtx) })
+		workers.Add(1)
+		group.Go(func() error {
+			defer workers.Done()
+			return w.run(groupCtx, writeCtx)
+		})
 	}
+	group.Go(func() error { return p.custody.run(custodyCtx, p.push) })
+	group.Go(func() error {
+		workers.Wait()
+		endCustody()
+		return nil
+	})
 	err := group.Wait()
 
 	flushCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.settings.ShutdownTimeout)
 	defer cancel()
+	err = errors.Join(err, p.custody.finish())
 	if flushErr := p.consumer.Flush(flushCtx); flushErr != nil {
 		p.log.Warn("some acknowledgements were not confirmed; their records come again", zap.Error(flushErr))
 	}
+	return errors.Join(err, p.closeSinks(), p.close())
+}
+
+func (p *sinkPipeline) close() error {
 	p.consumer.Close()
-	return errors.Join(err, p.closeSinks())
+	return p.custody.close()
 }
 
 func (p *sinkPipeline) closeSinks() error {
@@ -189,7 +220,7 @@ func (p *sinkPipeline) closeSinks() error {
 	return errors.Join(errs...)
 }
 
-// intake hands each delivery to the worker of its lane: records of one key, or of one partition where they have none, stay in order.
+// intake takes each delivery and hands it on if its turn is now.
 func (p *sinkPipeline) intake(ctx context.Context) error {
 	for {
 		d, err := p.consumer.Receive(ctx)
@@ -199,19 +230,35 @@ func (p *sinkPipeline) intake(ctx context.Context) error {
 		case err != nil:
 			return err
 		}
-		p.workers[lane(&d, len(p.workers))].batcher.queue.Push(d)
+		if m := p.custody.take(d); m != nil {
+			p.push(m)
+		}
 	}
 }
 
-func lane(d *danube.Delivery, workers int) int {
+// push hands m to the worker of its lane: records of one key, or of one partition where they have none, stay in order.
+func (p *sinkPipeline) push(m *message) {
+	m.left = 1
+	p.workers[lane(m.Partition, m.Key, len(p.workers))].batcher.queue.Push(item{record: p.record(m), message: m})
+}
+
+func (p *sinkPipeline) record(m *message) Record {
+	return Record{
+		Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Key: m.Key, Value: m.Payload, Attributes: m.Attributes,
+		PublishTime: m.PublishTime, Producer: m.Producer, Schema: Schema{ID: m.SchemaID, Version: m.SchemaVersion},
+		To: p.route.To,
+	}
+}
+
+func lane(partition int, key string, workers int) int {
 	if workers == 1 {
 		return 0
 	}
-	if d.Key == "" {
-		return (d.Partition + 1) % workers
+	if key == "" {
+		return (partition + 1) % workers
 	}
 	h := fnv.New32a()
-	h.Write([]byte(d.Key))
+	h.Write([]byte(key))
 	return int(h.Sum32() % uint32(workers))
 }
 

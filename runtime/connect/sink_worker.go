@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-
-	"github.com/danube-messaging/danube-connect-go/runtime/danube"
 )
 
 // A sinkWorker writes the batches of its lanes with a sink of its own.
@@ -38,7 +36,7 @@ func (w *sinkWorker) run(ctx, writeCtx context.Context) error {
 		if err != nil {
 			return nil // a stop; what was not written comes again
 		}
-		w.metrics.batchSize.Observe(float64(len(batch)))
+		w.metrics.batchSize.Observe(float64(batch.len()))
 		if err := w.deliver(ctx, writeCtx, batch); err != nil {
 			return orNilWhenDone(ctx, err)
 		}
@@ -68,85 +66,91 @@ func (w *sinkWorker) openSink(ctx, writeCtx context.Context) error {
 	}
 }
 
-// deliver writes batch, retries what can be retried for ever, and acknowledges each record once it is written or dead-lettered.
-func (w *sinkWorker) deliver(ctx, writeCtx context.Context, batch []danube.Delivery) error {
+// deliver writes b, retries what can be retried for ever, and settles each record once it is written or dead-lettered.
+func (w *sinkWorker) deliver(ctx, writeCtx context.Context, b batch) error {
 	for try := 1; ; try++ {
-		start := time.Now()
-		err := w.sink.Write(writeCtx, w.records(batch))
-		w.batcher.lastWrite = time.Since(start)
-		w.metrics.duration.Observe(w.batcher.lastWrite.Seconds())
-
+		err := w.write(writeCtx, b.records)
 		var partial *BatchError
 		switch {
 		case err == nil:
 			w.succeeded()
-			w.ack(batch)
+			w.settle(b)
 			return nil
 		case errors.As(err, &partial):
-			left, fatal := w.settle(ctx, batch, partial)
-			if fatal != nil || len(left) == 0 {
+			left, fatal := w.sort(ctx, b, partial)
+			if fatal != nil || left.len() == 0 {
 				return fatal
 			}
-			if len(left) < len(batch) {
+			if left.len() < b.len() {
 				try = 1 // progress
 			}
-			batch = left
-		case ClassOf(err) == ClassRejected && len(batch) == 1:
-			return w.reject(ctx, batch[0], err)
+			b = left
+		case ClassOf(err) == ClassRejected && b.len() == 1:
+			return w.reject(ctx, b, err)
 		case ClassOf(err) == ClassRejected:
-			half := len(batch) / 2
-			if err := w.deliver(ctx, writeCtx, batch[:half]); err != nil {
+			half := b.len() / 2
+			if err := w.deliver(ctx, writeCtx, b.slice(0, half)); err != nil {
 				return err
 			}
-			return w.deliver(ctx, writeCtx, batch[half:])
+			return w.deliver(ctx, writeCtx, b.slice(half, b.len()))
 		}
-		if err := w.pause(ctx, try, fmt.Errorf("write %d records: %w", len(batch), err)); err != nil {
+		if err := w.pause(ctx, try, fmt.Errorf("write %d records: %w", b.len(), err)); err != nil {
 			return err
 		}
 		w.metrics.retried.Inc()
 	}
 }
 
-// settle acknowledges the written records of a batch, rejects the rejected ones and returns those to try again.
-func (w *sinkWorker) settle(ctx context.Context, batch []danube.Delivery, outcome *BatchError) (left []danube.Delivery, fatal error) {
-	var written []danube.Delivery
-	for i, d := range batch {
+func (w *sinkWorker) write(ctx context.Context, records []Record) error {
+	start := time.Now()
+	err := w.sink.Write(ctx, records)
+	w.batcher.lastWrite = time.Since(start)
+	w.metrics.duration.Observe(w.batcher.lastWrite.Seconds())
+	return err
+}
+
+// sort settles the written records of a batch, rejects the rejected ones and returns those to try again.
+func (w *sinkWorker) sort(ctx context.Context, b batch, outcome *BatchError) (left batch, fatal error) {
+	var written batch
+	for i := range b.records {
+		one := item{b.records[i], b.messages[i]}
 		err := outcome.At(i)
 		switch ClassOf(err) {
 		case ClassNone:
-			written = append(written, d)
+			written.add(one)
 		case ClassRejected:
-			if err := w.reject(ctx, d, err); err != nil {
+			if err := w.reject(ctx, b.slice(i, i+1), err); err != nil {
 				fatal = errors.Join(fatal, err)
 			}
 		case ClassRetry:
-			left = append(left, d)
+			left.add(one)
 		case ClassFatal:
 			fatal = errors.Join(fatal, err)
 		}
 	}
-	w.ack(written)
-	if len(left) == 0 && fatal == nil {
+	w.settle(written)
+	if left.len() == 0 && fatal == nil {
 		w.succeeded() // rejected records are no sign of a sick target
 	}
 	return left, fatal
 }
 
-// reject puts d away for good; only then is it acknowledged.
-func (w *sinkWorker) reject(ctx context.Context, d danube.Delivery, reason error) error {
+// reject puts the one record of b away for good; only then is it settled.
+func (w *sinkWorker) reject(ctx context.Context, b batch, reason error) error {
 	w.metrics.failed(ClassRejected)
-	if err := w.letters.put(ctx, w.record(&d), reason); err != nil {
+	if err := w.letters.put(ctx, b.records[0], reason); err != nil {
 		return err
 	}
 	w.succeeded()
-	w.pipeline.consumer.Ack(d)
+	w.pipeline.custody.settle(b.messages)
 	return nil
 }
 
-func (w *sinkWorker) ack(batch []danube.Delivery) {
-	for _, d := range batch {
-		w.pipeline.consumer.Ack(d)
-		w.metrics.written(d.PublishTime)
+func (w *sinkWorker) settle(b batch) {
+	w.pipeline.custody.settle(b.messages)
+	now := time.Now()
+	for i := range b.records {
+		w.metrics.written(now.Sub(b.records[i].PublishTime))
 	}
 }
 
@@ -196,20 +200,4 @@ func (w *sinkWorker) health(ctx context.Context) error {
 		return p.Ping(ctx)
 	}
 	return nil
-}
-
-func (w *sinkWorker) records(batch []danube.Delivery) []Record {
-	records := make([]Record, len(batch))
-	for i := range batch {
-		records[i] = w.record(&batch[i])
-	}
-	return records
-}
-
-func (w *sinkWorker) record(d *danube.Delivery) Record {
-	return Record{
-		Topic: d.Topic, Partition: d.Partition, Offset: d.Offset, Key: d.Key, Value: d.Payload, Attributes: d.Attributes,
-		PublishTime: d.PublishTime, Producer: d.Producer, Schema: Schema{ID: d.SchemaID, Version: d.SchemaVersion},
-		To: w.pipeline.route.To,
-	}
 }

@@ -27,6 +27,10 @@ type Message struct {
 	requestID uint64 // the producer's counter, part of what tells two messages apart
 }
 
+// RequestID is the sending producer's counter of messages, 0 in a message that was not received. Together with partition, offset, publish
+// time and producer it tells a message apart from all others, also over restarts of the broker, when offsets begin anew.
+func (m *Message) RequestID() uint64 { return m.requestID }
+
 // Size is the number of bytes of payload, key and attributes.
 func (m *Message) Size() int {
 	n := len(m.Payload) + len(m.Key)
