@@ -73,6 +73,7 @@ type sinkConfig struct {
 	CreateTopic  bool                    `toml:"create_topic" env:"CREATE_TOPIC" default:"true" doc:"Make a missing topic (plain and reliable), so that nothing published later passes this subscription by; false waits for its first producer."`
 	AckTimeout   time.Duration           `toml:"ack_timeout" env:"ACK_TIMEOUT" default:"30s" doc:"The broker's acknowledgement timeout for this subscription. Records that wait longer than two thirds of it for the target are given back until the target answers."`
 	DeadLetter   deadLetterConfig        `toml:"dead_letter"`
+	Spool        spoolConfig             `toml:"spool"`
 }
 
 type deadLetterConfig struct {

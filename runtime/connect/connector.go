@@ -74,6 +74,7 @@ func sinkConnector[C any](name string, open func(context.Context, C) (Sink, erro
 			errs = append(errs, core.check()...)
 			errs = append(errs, core.Batching.check()...)
 			errs = append(errs, core.DeadLetter.check()...)
+			errs = append(errs, core.Spool.check()...)
 			if core.AckTimeout <= 0 {
 				errs = append(errs, fmt.Errorf("ack_timeout: %v is not positive", core.AckTimeout))
 			}
@@ -131,7 +132,7 @@ func (c sinkConfig) settings(s Settings, routes []SinkRoute) SinkSettings {
 		Settings: s, BatchSize: c.Batching.BatchSize, BatchBytes: c.Batching.BatchBytes,
 		BatchTimeout: time.Duration(c.Batching.BatchTimeoutMS) * time.Millisecond,
 		Routes:       routes, Workers: c.Batching.Workers, CreateTopic: c.CreateTopic, AckTimeout: c.AckTimeout,
-		OnReject: c.DeadLetter.OnReject, DeadLetterTopic: c.DeadLetter.Topic,
+		OnReject: c.DeadLetter.OnReject, DeadLetterTopic: c.DeadLetter.Topic, Spool: c.Spool.settings(),
 	}
 }
 

@@ -130,6 +130,9 @@ func (c *custody) settle(batch []*message) {
 		switch {
 		case m.keeper == keptBySpool:
 			c.spool.Done(m.seq)
+			if c.waiting > 0 {
+				c.saveNow.give()
+			}
 		case m.keeper == changing: // whoever appends it goes on with it
 		case c.clean:
 			c.release(m)

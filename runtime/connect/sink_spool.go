@@ -1,6 +1,7 @@
 package connect
 
 import (
+	"fmt"
 	"path/filepath"
 
 	"go.uber.org/zap"
@@ -35,7 +36,7 @@ func (s *SinkSettings) openSpool(r SinkRoute, log *zap.Logger) (*spool.Spool, er
 	dir := filepath.Join(s.Spool.Dir, s.Name, topicToken(r.From)[1:]+"."+r.Subscription)
 	store, err := spool.Open(spool.Options{Dir: dir, MaxBytes: s.Spool.MaxBytes, NoSync: s.Spool.NoSync})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf(`%w (folder spool.dir; spool.mode = "off" does without)`, err)
 	}
 	if report := store.Report(); report.Cut > 0 {
 		log.Warn("the end of the spool was torn and is cut off; nothing in it was acknowledged to the broker", zap.String("file", report.File),
