@@ -37,30 +37,42 @@ func rate(b *testing.B, bare, runtime time.Duration) {
 func BenchmarkSink(b *testing.B) {
 	for _, window := range []int{10, 1000} {
 		b.Run(fmt.Sprintf("window=%d", window), func(b *testing.B) {
-			bare := consume(b, window, func(ctx context.Context, broker *danubetest.Broker, took func()) {
-				client, err := danube.New(broker.URL())
-				must(b, err)
-				defer client.Close()
-				c, err := client.NewConsumer(danube.ConsumerSettings{Topic: topic, Subscription: "s", Name: "c", CreateTopic: true})
-				must(b, err)
-				defer c.Close()
-				for {
-					d, err := c.Receive(ctx)
-					if err != nil {
-						return
-					}
-					c.Ack(d)
-					took()
-				}
-			})
-			sink := consume(b, window, func(ctx context.Context, broker *danubetest.Broker, took func()) {
-				must(b, connect.StreamSink(ctx, connect.SinkSettings{
-					Settings: connect.Settings{ServiceURL: broker.URL(), Name: "c"}, CreateTopic: true,
-					Routes: []connect.SinkRoute{{From: topic, Subscription: "s"}},
-				}, func(context.Context) (connect.Sink, error) { return discard(took), nil }))
-			})
-			rate(b, bare, sink)
+			for _, mode := range []string{connect.SpoolOff, connect.SpoolAuto, connect.SpoolAlways} {
+				b.Run("spool="+mode, func(b *testing.B) {
+					bare := consume(b, window, acknowledge)
+					sink := consume(b, window, func(ctx context.Context, broker *danubetest.Broker, took func()) {
+						must(b, connect.StreamSink(ctx, connect.SinkSettings{
+							Settings: connect.Settings{ServiceURL: broker.URL(), Name: "c"}, CreateTopic: true,
+							Routes: []connect.SinkRoute{{From: topic, Subscription: "s"}},
+							Spool:  connect.SpoolSettings{Mode: mode, Dir: b.TempDir()}, BatchTimeout: 5 * time.Millisecond,
+						}, func(context.Context) (connect.Sink, error) { return discard(took), nil }))
+					})
+					rate(b, bare, sink)
+				})
+			}
 		})
+	}
+}
+
+// acknowledge is a consumer of the client alone.
+func acknowledge(ctx context.Context, broker *danubetest.Broker, took func()) {
+	client, err := danube.New(broker.URL())
+	if err != nil {
+		return
+	}
+	defer client.Close()
+	c, err := client.NewConsumer(danube.ConsumerSettings{Topic: topic, Subscription: "s", Name: "c", CreateTopic: true})
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	for {
+		d, err := c.Receive(ctx)
+		if err != nil {
+			return
+		}
+		c.Ack(d)
+		took()
 	}
 }
 

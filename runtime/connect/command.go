@@ -25,7 +25,7 @@ import (
 // Open makes one sink on the external system. It is called once for each route and worker, and again after it failed unless the error
 // is marked [Fatal].
 //
-// The commands are run (the default), validate, config sample|docs|schema and version; exit status 0 means done or stopped by a
+// The commands are run (the default), validate, config sample|docs|schema, spool show|export|drain and version; exit status 0 means done or stopped by a
 // signal, 1 failed, 2 bad input.
 func RunSink[C any](name string, open func(context.Context, C) (Sink, error)) {
 	runMain(sinkConnector(name, open))
@@ -97,6 +97,7 @@ const usageText = `usage: %[1]s [run] [--config FILE]   move records until stopp
        %[1]s validate [--config FILE]   check the configuration
        %[1]s config sample|docs|schema  print a sample file, the table of options, the JSON Schema
        %[1]s config docs --write FILE   put the table between the option markers of FILE
+       %[1]s spool show|export|drain    of a sink that is stopped: what waits on the disk, as JSON lines, into the target
        %[1]s version
 
 The configuration file is that of --config, else of CONNECTOR_CONFIG_PATH, else of CONFIG_FILE; the environment overrides it.
@@ -126,11 +127,13 @@ func dispatch(ctx context.Context, p Process, c *connector) error {
 		return printDocs(p.Stdout, c, *write)
 	case "config schema":
 		return printSchema(p.Stdout, c)
+	case "spool show", "spool export", "spool drain":
+		return spoolCommand(ctx, p, c, words[1], *file)
 	case "version":
 		fmt.Fprintln(p.Stdout, Version())
 		return nil
 	}
-	return errUsage{fmt.Errorf("unknown command %q; the commands are run, validate, config sample|docs|schema, version", strings.Join(words, " "))}
+	return errUsage{fmt.Errorf("unknown command %q; the commands are run, validate, config sample|docs|schema, spool show|export|drain, version", strings.Join(words, " "))}
 }
 
 // parseArgs takes flags before, between and after the words of the command.

@@ -247,7 +247,7 @@ func TestDocumentsComeFromTheStruct(t *testing.T) {
 	text, err := os.ReadFile(readme)
 	require.NoError(t, err)
 	require.Contains(t, string(text), "| `hook.token` | secret |  | `HOOK_TOKEN` | Bearer token. |\n")
-	require.NotContains(t, string(text), "old")
+	require.NotContains(t, string(text), "\nold\n")
 	require.True(t, strings.HasSuffix(string(text), docsEnd+"\ntail\n"))
 
 	_, schema, _ := call(t, nil, "config", "schema")

@@ -28,6 +28,13 @@ type instance struct {
 	core coreConfig
 	what string // one line: what it moves from where to where
 	run  func(ctx context.Context, s Settings) error
+	sink *sinkInstance // nil of a source
+}
+
+// A sinkInstance is what the commands need of a sink beside run.
+type sinkInstance struct {
+	settings func(Settings) SinkSettings
+	open     func(context.Context) (Sink, error)
 }
 
 // validator is what an author's config may implement to check itself. It reports every problem, each as "key: what is wrong".
@@ -79,10 +86,12 @@ func sinkConnector[C any](name string, open func(context.Context, C) (Sink, erro
 				errs = append(errs, fmt.Errorf("ack_timeout: %v is not positive", core.AckTimeout))
 			}
 			errs = append(errs, checkOwn(name, own)...)
-			run := func(ctx context.Context, s Settings) error {
-				return StreamSink(ctx, core.settings(s, targets), func(ctx context.Context) (Sink, error) { return open(ctx, own) })
+			sink := &sinkInstance{
+				settings: func(s Settings) SinkSettings { return core.settings(s, targets) },
+				open:     func(ctx context.Context) (Sink, error) { return open(ctx, own) },
 			}
-			return &instance{core: core.coreConfig, what: describeRoutes(targets, name), run: run}, unknown, errors.Join(errs...)
+			run := func(ctx context.Context, s Settings) error { return StreamSink(ctx, sink.settings(s), sink.open) }
+			return &instance{core: core.coreConfig, what: describeRoutes(targets, name), run: run, sink: sink}, unknown, errors.Join(errs...)
 		},
 	}
 }

@@ -60,9 +60,9 @@ func (s wake) give() {
 }
 
 // newCustody takes over what store holds from an earlier life; store is nil without a spool.
-func newCustody(broker acknowledger, store *spool.Spool, log *zap.Logger) *custody {
+func newCustody(store *spool.Spool, log *zap.Logger) *custody {
 	c := &custody{
-		broker: broker, spool: store, log: log, room: laneRoom, clean: true, unfed: none,
+		spool: store, log: log, room: laneRoom, clean: true, unfed: none,
 		spoolNow: newWake(), feedNow: newWake(), saveNow: newWake(), saved: newWake(),
 	}
 	c.rule.poke = c.spoolNow.give
@@ -165,6 +165,13 @@ func (c *custody) unacknowledged() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.held.n
+}
+
+// isClean tells whether the target has all that was ever in the spool, and that is durable.
+func (c *custody) isClean() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.clean
 }
 
 // problem says why the spool takes nothing at present, nil when it does.

@@ -34,7 +34,8 @@ func inCustody(t *testing.T, test func(b *custodyBench)) {
 		store, err := spool.Open(spool.Options{Dir: t.TempDir(), MaxBytes: 64 << 20, NoSync: true})
 		require.NoError(t, err)
 		b := &custodyBench{t: t, store: store}
-		b.custody = newCustody(b, store, zap.NewNop())
+		b.custody = newCustody(store, zap.NewNop())
+		b.broker = b
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- b.run(ctx, b.push) }()

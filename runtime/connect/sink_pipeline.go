@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -50,17 +51,8 @@ type SinkRoute struct {
 //
 // A message is acknowledged only after Write succeeded for it or its dead letter was confirmed by the broker.
 func StreamSink(ctx context.Context, s SinkSettings, open func(context.Context) (Sink, error)) error {
-	s.fillDefaults()
-	setDefault(&s.Workers, 1)
-	setDefault(&s.BatchSize, 1000)
-	setDefault(&s.BatchBytes, 8<<20)
-	setDefault(&s.BatchTimeout, time.Second)
-	setDefault(&s.AckTimeout, 30*time.Second)
-	setDefault(&s.OnReject, onRejectDeadLetter)
-	setDefault(&s.Spool.Mode, SpoolOff)
-	setDefault(&s.Spool.MaxBytes, 10<<30)
-	if len(s.Routes) == 0 {
-		return errors.New("a sink needs at least one route")
+	if err := s.prepare(); err != nil {
+		return err
 	}
 	client, err := s.client()
 	if err != nil {
@@ -75,8 +67,10 @@ func StreamSink(ctx context.Context, s SinkSettings, open func(context.Context) 
 
 	var pipelines []*sinkPipeline
 	for _, r := range s.Routes {
-		setDefault(&r.Subscription, s.Name)
 		p, err := newSinkPipeline(&s, r, client, open)
+		if err == nil {
+			err = p.subscribe(client)
+		}
 		if err != nil {
 			for _, p := range pipelines {
 				err = errors.Join(err, p.close())
@@ -96,47 +90,62 @@ func StreamSink(ctx context.Context, s SinkSettings, open func(context.Context) 
 	return err
 }
 
+// prepare fills in the defaults.
+func (s *SinkSettings) prepare() error {
+	s.fillDefaults()
+	setDefault(&s.Workers, 1)
+	setDefault(&s.BatchSize, 1000)
+	setDefault(&s.BatchBytes, 8<<20)
+	setDefault(&s.BatchTimeout, time.Second)
+	setDefault(&s.AckTimeout, 30*time.Second)
+	setDefault(&s.OnReject, onRejectDeadLetter)
+	setDefault(&s.Spool.Mode, SpoolOff)
+	setDefault(&s.Spool.MaxBytes, 10<<30)
+	if len(s.Routes) == 0 {
+		return errors.New("a sink needs at least one route")
+	}
+	s.Routes = slices.Clone(s.Routes)
+	for i := range s.Routes {
+		setDefault(&s.Routes[i].Subscription, s.Name)
+	}
+	return nil
+}
+
 // A sinkPipeline carries one route: consumer -> queue of each worker -> batches -> Sink.Write -> acknowledgements, with a detour over
 // the spool between consumer and queues when that is due; see custody.
 type sinkPipeline struct {
 	settings *SinkSettings
 	route    SinkRoute
-	consumer *danube.Consumer
+	consumer *danube.Consumer // nil before subscribe
 	custody  *custody
+	metrics  *metrics
 	workers  []*sinkWorker
 	states   stateWatch
 	log      *zap.Logger
 }
 
+// newSinkPipeline makes all but the consumer. The spool is opened first of all, so that a second process of the same connector ends before
+// it takes the stream from the one that runs.
 func newSinkPipeline(s *SinkSettings, r SinkRoute, client *danube.Client, open func(context.Context) (Sink, error)) (*sinkPipeline, error) {
+	p := &sinkPipeline{settings: s, route: r, log: s.Log.With(zap.String("topic", r.From))}
 	letters, err := newDeadLetters(s, r, client)
 	if err != nil {
 		return nil, err
 	}
-	metrics, err := newMetrics(s.Metrics, s.Name, r.From)
-	if err != nil {
+	if p.metrics, err = newMetrics(s.Metrics, s.Name, r.From); err != nil {
 		return nil, err
 	}
-	letters.count = metrics.letters.Inc
-	consumer, err := client.NewConsumer(danube.ConsumerSettings{
-		Topic: r.From, Subscription: r.Subscription, Name: consumerName(s.Name, r), Type: r.Type, CreateTopic: s.CreateTopic,
-		Gauges: s.gauges,
-	})
-	if err != nil {
-		return nil, err
-	}
-	p := &sinkPipeline{settings: s, route: r, consumer: consumer, log: s.Log.With(zap.String("topic", r.From))}
+	letters.count = p.metrics.letters.Inc
 	store, err := s.openSpool(r, p.log)
 	if err != nil {
-		consumer.Close()
 		return nil, Fatal(err)
 	}
-	p.custody = newCustody(consumer, store, p.log)
+	p.custody = newCustody(store, p.log)
 	p.custody.always, p.custody.stopWhenFull = s.Spool.Mode == SpoolAlways, s.Spool.StopWhenFull
 	window := new(window)
 	for i := range s.Workers {
 		p.workers = append(p.workers, &sinkWorker{
-			pipeline: p, open: open, letters: letters, metrics: metrics,
+			pipeline: p, open: open, letters: letters, metrics: p.metrics,
 			log: p.log.With(zap.Int("worker", i)),
 			batcher: &batcher{
 				queue: queue.New[item](), size: s.BatchSize, bytes: s.BatchBytes, timeout: s.BatchTimeout,
@@ -144,17 +153,31 @@ func newSinkPipeline(s *SinkSettings, r SinkRoute, client *danube.Client, open f
 			},
 		})
 	}
+	return p, nil
+}
+
+// subscribe makes the consumer. When it fails, nothing of p is left.
+func (p *sinkPipeline) subscribe(client *danube.Client) error {
+	s, r := p.settings, p.route
+	consumer, err := client.NewConsumer(danube.ConsumerSettings{
+		Topic: r.From, Subscription: r.Subscription, Name: consumerName(s.Name, r), Type: r.Type, CreateTopic: s.CreateTopic,
+		Gauges: s.gauges,
+	})
+	if err != nil {
+		return errors.Join(err, p.close())
+	}
+	p.consumer, p.custody.broker = consumer, consumer
+	p.states = stateWatch{of: consumer, log: p.log}
 	s.Health.Watch("broker", func(context.Context) error { return consumer.Health() })
 	s.Health.Watch("target", p.targetHealth)
-	p.states = stateWatch{of: consumer, log: p.log}
 	s.Health.Watch("subscription", p.states.health)
 	s.Health.Watch("spool", func(context.Context) error { return p.custody.problem() })
-	err = errors.Join(metrics.watchConsumer(s.Metrics, consumer), register(s.Metrics, p.states.collectors(metrics.labels)...),
-		register(s.Metrics, p.custody.collectors(metrics.labels)...))
+	err = errors.Join(p.metrics.watchConsumer(s.Metrics, consumer), register(s.Metrics, p.states.collectors(p.metrics.labels)...),
+		register(s.Metrics, p.custody.collectors(p.metrics.labels)...))
 	if err != nil {
-		return nil, errors.Join(err, p.close())
+		return errors.Join(err, p.close())
 	}
-	return p, nil
+	return nil
 }
 
 // consumerName is stable where the broker ties a seat or a stream to it, and unique per process where processes share.
@@ -169,16 +192,30 @@ func consumerName(connector string, r SinkRoute) string {
 
 func (p *sinkPipeline) run(ctx context.Context) error {
 	group, groupCtx := errgroup.WithContext(ctx)
-	// Writes outlive a stop by the shutdown timeout, so that it does not tear a batch apart.
-	writeCtx, cancelWrites := outlive(groupCtx, p.settings.ShutdownTimeout)
-	defer cancelWrites()
 	group.Go(func() error { return p.intake(groupCtx) })
 	group.Go(func() error { return p.watchHolding(groupCtx) })
 	group.Go(func() error {
 		p.states.run(groupCtx)
 		return nil
 	})
-	custodyCtx, endCustody := context.WithCancel(context.WithoutCancel(ctx)) // it goes on as long as a worker may settle something
+	group.Go(func() error { return p.work(groupCtx) })
+	err := group.Wait()
+
+	flushCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.settings.ShutdownTimeout)
+	defer cancel()
+	if flushErr := p.consumer.Flush(flushCtx); flushErr != nil {
+		p.log.Warn("some acknowledgements were not confirmed; their records come again", zap.Error(flushErr))
+	}
+	return errors.Join(err, p.close())
+}
+
+// work writes what is in the lanes and in the spool until ctx is done.
+func (p *sinkPipeline) work(ctx context.Context) error {
+	group, groupCtx := errgroup.WithContext(ctx)
+	// Writes outlive a stop by the shutdown timeout, so that it does not tear a batch apart, and custody outlives the writes.
+	writeCtx, cancelWrites := outlive(groupCtx, p.settings.ShutdownTimeout)
+	defer cancelWrites()
+	custodyCtx, endCustody := context.WithCancel(context.WithoutCancel(ctx))
 	defer endCustody()
 	var workers sync.WaitGroup
 	for _, w := range p.workers {
@@ -194,19 +231,13 @@ func (p *sinkPipeline) run(ctx context.Context) error {
 		endCustody()
 		return nil
 	})
-	err := group.Wait()
-
-	flushCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.settings.ShutdownTimeout)
-	defer cancel()
-	err = errors.Join(err, p.custody.finish())
-	if flushErr := p.consumer.Flush(flushCtx); flushErr != nil {
-		p.log.Warn("some acknowledgements were not confirmed; their records come again", zap.Error(flushErr))
-	}
-	return errors.Join(err, p.closeSinks(), p.close())
+	return errors.Join(group.Wait(), p.custody.finish(), p.closeSinks())
 }
 
 func (p *sinkPipeline) close() error {
-	p.consumer.Close()
+	if p.consumer != nil {
+		p.consumer.Close()
+	}
 	return p.custody.close()
 }
 
@@ -239,14 +270,15 @@ func (p *sinkPipeline) intake(ctx context.Context) error {
 // push hands m to the worker of its lane: records of one key, or of one partition where they have none, stay in order.
 func (p *sinkPipeline) push(m *message) {
 	m.left = 1
-	p.workers[lane(m.Partition, m.Key, len(p.workers))].batcher.queue.Push(item{record: p.record(m), message: m})
+	p.workers[lane(m.Partition, m.Key, len(p.workers))].batcher.queue.Push(item{record: recordOf(&m.Message, p.route.To), message: m})
 }
 
-func (p *sinkPipeline) record(m *message) Record {
+// recordOf makes a record of a message from the broker.
+func recordOf(m *danube.Message, to string) Record {
 	return Record{
 		Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Key: m.Key, Value: m.Payload, Attributes: m.Attributes,
 		PublishTime: m.PublishTime, Producer: m.Producer, Schema: Schema{ID: m.SchemaID, Version: m.SchemaVersion},
-		To: p.route.To,
+		To: to,
 	}
 }
 

@@ -19,6 +19,8 @@ type Options struct {
 	MaxBytes int64     // of all files together; more than that is ErrFull
 	NoSync   bool      // a message survives the end of the process, and that of the machine only some seconds later
 	FS       seglog.FS // of the messages, the operating system's if nil
+	// Salvage opens a spool of which a part cannot be read, for reading what can. Repeats are not recognised.
+	Salvage bool
 }
 
 // ErrFull says that a message would take the spool beyond Options.MaxBytes.
@@ -88,6 +90,9 @@ func (s *Spool) recall() error {
 	if s.settled < s.log.First() || s.settled > next {
 		return fmt.Errorf("the spool in %s holds messages %d to %d and says that those below %d are settled; "+
 			"restore the folder from a copy, or move it away to begin anew", s.options.Dir, s.log.First(), next, s.settled)
+	}
+	if s.options.Salvage {
+		return nil
 	}
 	from := s.log.First()
 	if next > recent {
