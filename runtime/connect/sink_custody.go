@@ -38,6 +38,7 @@ type custody struct {
 	changing int         // messages on their way to the spool
 	clean    bool        // the spool holds nothing that is not settled, and that is durable
 	waiting  int         // settled messages in held that wait for clean
+	saveSoon bool        // a timer is set for saving
 	err      error       // why the spool takes nothing at present
 	slab     []message   // messages made ahead
 
@@ -129,10 +130,7 @@ func (c *custody) settle(batch []*message) {
 		c.buffered -= size(m)
 		switch {
 		case m.keeper == keptBySpool:
-			c.spool.Done(m.seq)
-			if c.waiting > 0 {
-				c.saveNow.give()
-			}
+			c.done(m)
 		case m.keeper == changing: // whoever appends it goes on with it
 		case c.clean:
 			c.release(m)

@@ -296,6 +296,9 @@ func TestAFullSpoolPausesOrStops(t *testing.T) {
 func TestAutoLosesNothingThatAlwaysKeeps(t *testing.T) {
 	t.Parallel()
 	seeds := 20
+	if testing.Short() { // with the race detector a play takes several times as long
+		seeds = 5
+	}
 	if text := os.Getenv("SPOOL_SEEDS"); text != "" {
 		n, err := strconv.Atoi(text)
 		require.NoError(t, err, "SPOOL_SEEDS")

@@ -134,7 +134,7 @@ func (c *custody) passed(batch []*message, n int) {
 		c.end = max(c.end, m.seq+1)
 		switch {
 		case m.settled:
-			c.spool.Done(m.seq)
+			c.done(m)
 		case !m.fed:
 			c.unread--
 			if !m.known && c.unfed == none {
@@ -225,24 +225,46 @@ func (c *custody) fromSpool(seq uint64, stored danube.Message) *message {
 
 // saveUntil makes durable how far the target is, now and then, and at once for those that wait for it.
 func (c *custody) saveUntil(ctx context.Context) error {
-	tick := time.NewTicker(saveEvery)
-	defer tick.Stop()
 	for {
 		select {
 		case <-c.saveNow:
-		case <-tick.C:
 		case <-ctx.Done():
 			return nil
 		}
 		if err := c.save(); err != nil {
 			c.note(err)
+			c.retrySave()
 		}
 		c.saved.give()
 	}
 }
 
+// retrySave tries again later.
+func (c *custody) retrySave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.saveSoon = true
+	time.AfterFunc(spoolRetry, c.saveNow.give)
+}
+
+// done notes in the spool that m is settled, and sees to it that this is saved: soon, or at once for those that wait for it. The
+// custody is locked.
+func (c *custody) done(m *message) {
+	c.spool.Done(m.seq)
+	switch {
+	case c.waiting > 0:
+		c.saveNow.give()
+	case !c.saveSoon:
+		c.saveSoon = true
+		time.AfterFunc(saveEvery, c.saveNow.give)
+	}
+}
+
 // save makes durable how far the target is, and acknowledges what waits for that.
 func (c *custody) save() error {
+	c.mu.Lock()
+	c.saveSoon = false
+	c.mu.Unlock()
 	if err := c.spool.Save(); err != nil {
 		return err
 	}
