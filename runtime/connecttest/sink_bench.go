@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
 
@@ -34,6 +35,8 @@ type sinkBench struct {
 	client   *danube.Client
 	producer *danube.Producer
 	sent     int
+	spool    string               // folder of the spool; empty for none
+	metrics  *prometheus.Registry // of the sink that was started last
 }
 
 func newSinkBench(tb testing.TB, target SinkTarget) *sinkBench {
@@ -103,14 +106,19 @@ func (b *sinkBench) start(wrap func(connect.Sink) connect.Sink) *run {
 	b.Helper()
 	ctx, cancel := context.WithCancel(b.Context())
 	r := &run{bench: b, cancel: cancel, done: make(chan error, 1)}
+	b.metrics = prometheus.NewRegistry()
 	settings := connect.SinkSettings{
 		Settings: connect.Settings{
 			ServiceURL: b.broker.URL(), Name: "suite",
-			RetryBase: 2 * time.Millisecond, RetryMax: 20 * time.Millisecond, ShutdownTimeout: b.patience, Log: b.log(),
+			RetryBase: 2 * time.Millisecond, RetryMax: 20 * time.Millisecond, ShutdownTimeout: b.patience, Log: b.log(), Metrics: b.metrics,
 		},
 		Routes:      []connect.SinkRoute{{From: sinkTopic, Subscription: sinkSubscription}},
 		BatchSize:   100,
 		CreateTopic: true,
+	}
+	if b.spool != "" {
+		settings.Spool = connect.SpoolSettings{Mode: connect.SpoolAlways, Dir: b.spool, NoSync: true}
+		settings.BatchTimeout, settings.BatchSize = 10*time.Millisecond, 8
 	}
 	var once sync.Once
 	stopped := make(chan struct{})
@@ -168,13 +176,35 @@ func (b *sinkBench) waitFor(what string, met func() bool) {
 	}
 }
 
-// settled waits until everything published was acknowledged.
+// settled waits until everything published was acknowledged, and nothing waits in the spool.
 func (b *sinkBench) settled() {
 	b.Helper()
 	b.waitFor("every record to be acknowledged", func() bool {
 		s, ok := b.broker.Subscription(sinkTopic, sinkSubscription)
 		return ok && s.Backlog == 0
 	})
+	deadline := time.After(b.patience)
+	for b.spooled() > 0 {
+		select {
+		case <-time.After(time.Millisecond):
+		case <-deadline:
+			b.Fatalf("waited in vain for %v messages in the spool to be written", b.spooled())
+		}
+	}
+}
+
+// spooled counts the messages that wait in the spool.
+func (b *sinkBench) spooled() (n float64) {
+	families, err := b.metrics.Gather()
+	b.must(err, "gather metrics")
+	for _, f := range families {
+		if f.GetName() == "danube_connector_spool_messages" {
+			for _, m := range f.GetMetric() {
+				n += m.GetGauge().GetValue()
+			}
+		}
+	}
+	return n
 }
 
 // stored reads back what the target holds.
