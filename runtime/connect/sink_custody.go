@@ -38,6 +38,7 @@ type custody struct {
 	changing int         // messages on their way to the spool
 	clean    bool        // the spool holds nothing that is not settled, and that is durable
 	waiting  int         // settled messages in held that wait for clean
+	life     int         // of the broker
 	saveSoon bool        // a timer is set for saving
 	err      error       // why the spool takes nothing at present
 	slab     []message   // messages made ahead
@@ -100,6 +101,10 @@ func (c *custody) take(d danube.Delivery) *message {
 	c.held.push(m)
 	if c.spool == nil {
 		return m
+	}
+	if d.Life != c.life {
+		c.life = d.Life
+		c.rule.forget()
 	}
 	if _, m.known = c.spool.Find(&d.Message); m.known {
 		m.fed = false

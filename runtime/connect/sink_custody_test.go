@@ -150,6 +150,17 @@ func TestAFullWindowIsSpooledAtOnce(t *testing.T) {
 	})
 }
 
+// A broker that came back may have a smaller window.
+func TestANewLifeBeginsWithoutAWindow(t *testing.T) {
+	t.Parallel()
+	inCustody(t, func(b *custodyBench) {
+		b.rule.most = 10
+		b.life = 1 // what arrives is of life 0
+		b.arrive(1)
+		require.Len(t, b.acknowledged(), 1)
+	})
+}
+
 // A stream that goes on, held below what the broker has allowed before, is no reason to spool; a message that waits long is.
 func TestALongWaitIsSpooledThoughTheWindowHasRoom(t *testing.T) {
 	t.Parallel()
