@@ -22,7 +22,7 @@ func TestTheFormatStaysAsItIs(t *testing.T) {
 	}
 	record := spool.AppendRecord(nil, spool.Identify(&m), &m, time.UnixMilli(1_700_000_000_456))
 	require.Equal(t, "01b3df99e62834458aac165af1b5ca3c4490a7abfef96204ac02f6a1abfef96207c8010f2f64656661756c742f6f7264657273026b310673686f702d3202016101310162013268656c6c6f", hex.EncodeToString(record))
-	got, at, err := spool.Decode(record)
+	got, at, err := spool.Decode(record, &danube.Message{})
 	require.NoError(t, err)
 	require.Empty(t, cmp.Diff(m, got, cmpopts.IgnoreUnexported(danube.Message{})))
 	require.Equal(t, int64(1_700_000_000_456), at.UnixMilli())
@@ -34,11 +34,11 @@ func TestEveryCutInTheFieldsIsNoticed(t *testing.T) {
 	m.Attributes = map[string]string{"name": "value"}
 	record := spool.AppendRecord(nil, spool.Identify(m), m, m.PublishTime)
 	for n := range record {
-		_, _, err := spool.Decode(record[:n])
+		_, _, err := spool.Decode(record[:n], &danube.Message{Topic: "/default/orders"})
 		require.Error(t, err, "cut to %d bytes", n)
 	}
 	record[0]++
-	_, _, err := spool.Decode(record)
+	_, _, err := spool.Decode(record, &danube.Message{})
 	require.ErrorContains(t, err, "version")
 }
 
@@ -51,12 +51,12 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Add([]byte{1})
 	f.Fuzz(func(t *testing.T, record []byte) {
-		m, at, err := spool.Decode(record)
+		m, at, err := spool.Decode(record, &danube.Message{})
 		if err != nil {
 			require.Empty(t, cmp.Diff(danube.Message{}, m, cmpopts.IgnoreUnexported(danube.Message{})))
 			return
 		}
-		again, atAgain, err := spool.Decode(spool.AppendRecord(nil, spool.Identity(record[1:17]), &m, at))
+		again, atAgain, err := spool.Decode(spool.AppendRecord(nil, spool.Identity(record[1:17]), &m, at), &m)
 		require.NoError(t, err)
 		require.True(t, at.Equal(atAgain))
 		require.Empty(t, cmp.Diff(m, again, cmpopts.IgnoreUnexported(danube.Message{}), cmpopts.EquateEmpty()))

@@ -343,7 +343,10 @@ func (s *Spool) Close() error {
 }
 
 // A Reader reads messages in order. Its methods must not be called concurrently.
-type Reader struct{ log *seglog.Reader }
+type Reader struct {
+	log  *seglog.Reader
+	last danube.Message // its topic and producer
+}
 
 // Reader reads from the message at seq on.
 func (s *Spool) Reader(seq uint64) *Reader { return &Reader{log: s.log.Reader(seq)} }
@@ -355,10 +358,11 @@ func (r *Reader) Next() (danube.Message, time.Time, error) {
 	if err != nil {
 		return danube.Message{}, time.Time{}, err
 	}
-	m, at, err := decode(record)
+	m, at, err := decode(record, &r.last)
 	if err != nil {
 		return danube.Message{}, time.Time{}, fmt.Errorf("message %d of the spool: %w", seq, err)
 	}
+	r.last.Topic, r.last.Producer = m.Topic, m.Producer
 	return m, at, nil
 }
 
