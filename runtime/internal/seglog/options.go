@@ -35,7 +35,7 @@ func (o Options) withDefaults() Options {
 		o.SegmentBytes = defaultSegmentBytes
 	}
 	if o.FS == nil {
-		o.FS = osFS{}
+		o.FS = OS
 	}
 	return o
 }
@@ -90,7 +90,9 @@ func (e *DamageError) Error() string {
 		e.File, e.At, e.Offset, e.Reason)
 }
 
-// osFS is the operating system's file system.
+// OS is the operating system's file system.
+var OS FS = osFS{}
+
 type osFS struct{}
 
 func (osFS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {

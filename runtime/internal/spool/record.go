@@ -44,8 +44,10 @@ func appendRecord(b []byte, id identity, m *danube.Message, now time.Time) []byt
 		b = appendString(b, text)
 	}
 	b = binary.AppendUvarint(b, uint64(len(m.Attributes)))
-	for _, name := range slices.Sorted(maps.Keys(m.Attributes)) {
-		b = appendString(appendString(b, name), m.Attributes[name])
+	if len(m.Attributes) > 0 { // no iterator is made for none
+		for _, name := range slices.Sorted(maps.Keys(m.Attributes)) {
+			b = appendString(appendString(b, name), m.Attributes[name])
+		}
 	}
 	return append(b, m.Payload...)
 }
@@ -61,8 +63,9 @@ func identityIn(record []byte) (identity, error) {
 	return identity(record[1:17]), nil
 }
 
-// decode reads a record of which it keeps nothing.
-func decode(record []byte) (m danube.Message, appended time.Time, err error) {
+// decode reads a record of which it keeps nothing. Topic and producer are those of like where they are equal, since nearly all records
+// have the same.
+func decode(record []byte, like *danube.Message) (m danube.Message, appended time.Time, err error) {
 	if _, err := identityIn(record); err != nil {
 		return m, appended, err
 	}
@@ -71,13 +74,13 @@ func decode(record []byte) (m danube.Message, appended time.Time, err error) {
 	m.Partition, m.Offset = int(d.varint()), d.uvarint()
 	m.PublishTime = time.UnixMilli(d.varint())
 	m.SchemaID, m.SchemaVersion = d.uvarint(), uint32(d.uvarint())
-	m.Topic, m.Key, m.Producer = d.text(), d.text(), d.text()
+	m.Topic, m.Key, m.Producer = d.text(like.Topic), d.text(""), d.text(like.Producer)
 	for n := d.uvarint(); n > 0 && !d.bad; n-- {
 		if m.Attributes == nil {
 			m.Attributes = make(map[string]string)
 		}
-		name := d.text()
-		m.Attributes[name] = d.text()
+		name := d.text("")
+		m.Attributes[name] = d.text("")
 	}
 	if d.bad {
 		return danube.Message{}, time.Time{}, errRecord
@@ -111,13 +114,17 @@ func (d *decoder) skip(n int) {
 	d.rest = d.rest[n:]
 }
 
-func (d *decoder) text() string {
+// text takes a string, which is like if it is equal.
+func (d *decoder) text(like string) string {
 	n := d.uvarint()
 	if n > uint64(len(d.rest)) {
 		d.bad = true
 		return ""
 	}
-	s := string(d.rest[:n])
+	b := d.rest[:n]
 	d.rest = d.rest[n:]
-	return s
+	if string(b) == like { // the comparison makes no string
+		return like
+	}
+	return string(b)
 }

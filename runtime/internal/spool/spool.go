@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"sync"
 	"time"
@@ -29,7 +30,8 @@ var ErrFull = errors.New("the spool is full")
 // recent is how many of the newest messages are recognised when they come again: more than any broker has unacknowledged.
 const recent = 4096
 
-// A Spool is an open spool. Its methods may be called concurrently.
+// A Spool is an open spool. Append and Sync are for one goroutine, since a failed Sync takes back what was appended; the other methods
+// may be called concurrently.
 type Spool struct {
 	options Options
 	log     *seglog.Log
@@ -52,6 +54,10 @@ type Spool struct {
 // names the process.
 func Open(o Options) (*Spool, error) {
 	s := &Spool{options: o, early: make(map[uint64]struct{}), seen: make(map[identity]uint64), order: make([]identity, recent)}
+	err := makeFolder(o)
+	if err != nil {
+		return nil, fmt.Errorf("open spool: make the folder %s: %w", o.Dir, err)
+	}
 	marks, err := position.Open(o.Dir, "settled")
 	if err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
@@ -68,18 +74,63 @@ func (s *Spool) open() error {
 	if err != nil {
 		return err
 	}
-	if len(mark) == 8 {
+	switch len(mark) {
+	case 0: // nothing was settled yet
+	case 8:
 		s.settled = binary.BigEndian.Uint64(mark)
+	default:
+		return fmt.Errorf("%s does not say which message is the first that is not settled; restore it from a copy", s.marks.Path())
 	}
-	s.saved = s.settled
+	safe := s.settled
+	if s.options.NoSync {
+		safe = 0
+	}
 	s.log, err = seglog.Open(filepath.Join(s.options.Dir, "messages"), seglog.Options{
-		SegmentBytes: min(max(s.options.MaxBytes/8, 64<<10), 16<<20), NoSync: s.options.NoSync, Safe: s.settled, FS: s.options.FS,
+		SegmentBytes: min(max(s.options.MaxBytes/8, 64<<10), 16<<20), NoSync: s.options.NoSync, Locked: true, Safe: safe, FS: s.options.FS,
 	})
 	if err != nil {
 		return err
 	}
-	if err := s.recall(); err != nil {
+	if err = s.lower(); err == nil {
+		err = s.recall()
+	}
+	if err != nil {
 		return errors.Join(err, s.log.Close())
+	}
+	s.saved = s.settled
+	return nil
+}
+
+// lower takes the mark back to the end of a log that was not synced. The machine forgot the newest messages then, and their places are
+// given anew: below the old mark they would count as settled.
+func (s *Spool) lower() error {
+	next := s.log.Next()
+	if !s.options.NoSync || s.settled <= next || s.log.Report().Closed || s.log.Size() == 0 { // a log without a file was taken away
+		return nil
+	}
+	s.settled = next
+	return s.save(next)
+}
+
+// makeFolder makes the spool's folder so that it outlives the machine.
+func makeFolder(o Options) error {
+	if o.FS == nil {
+		o.FS = seglog.OS
+	}
+	var missing []string
+	for dir := filepath.Clean(o.Dir); dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if _, err := o.FS.ReadDir(dir); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		missing = append(missing, dir)
+	}
+	if err := o.FS.MkdirAll(o.Dir, 0o755); err != nil {
+		return err
+	}
+	for _, dir := range missing {
+		if err := o.FS.SyncDir(filepath.Dir(dir)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -146,8 +197,8 @@ func (s *Spool) Append(m *danube.Message) (seq uint64, fresh bool, err error) {
 		return seq, false, nil
 	}
 	s.buffer = appendRecord(s.buffer[:0], id, m, time.Now())
-	if size := s.log.Footprint() + int64(len(s.buffer)) + seglog.FrameSize; size > s.options.MaxBytes {
-		return 0, false, fmt.Errorf("%w: %d of %d bytes are used in %s", ErrFull, s.log.Footprint(), s.options.MaxBytes, s.options.Dir)
+	if err := s.makeRoom(int64(len(s.buffer)) + seglog.FrameSize); err != nil {
+		return 0, false, err
 	}
 	ticket, err := s.log.Append(s.buffer)
 	if err != nil {
@@ -156,6 +207,20 @@ func (s *Spool) Append(m *danube.Message) (seq uint64, fresh bool, err error) {
 	s.ticket, s.appended = ticket, true
 	s.remember(id, ticket.Offset())
 	return ticket.Offset(), true, nil
+}
+
+// makeRoom sees to it that n bytes fit. What was only kept to be recognised goes when they do not.
+func (s *Spool) makeRoom(n int64) error {
+	if s.log.Footprint()+n <= s.options.MaxBytes {
+		return nil
+	}
+	if err := s.free(s.saved); err != nil {
+		return err
+	}
+	if used := s.log.Footprint(); used+n > s.options.MaxBytes {
+		return fmt.Errorf("%w: %d of %d bytes are used in %s, and the message takes %d", ErrFull, used, s.options.MaxBytes, s.options.Dir, n)
+	}
+	return nil
 }
 
 // Sync returns nil once everything appended so far is safe. On an error none of what was not safe before is in the spool.
@@ -181,7 +246,7 @@ func (s *Spool) Sync() error {
 	return fmt.Errorf("sync the spool: %w", err)
 }
 
-// Done says that the message at seq is settled.
+// Done says that the message at seq, which was synced, is settled.
 func (s *Spool) Done(seq uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -205,16 +270,22 @@ func (s *Spool) Save() error {
 	s.mu.Lock()
 	settled, saved := s.settled, s.saved
 	s.mu.Unlock()
-	if settled == saved {
-		return nil
+	if settled != saved {
+		if err := s.save(settled); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		s.saved = settled
+		s.mu.Unlock()
 	}
+	return s.trim(settled) // also when it failed the last time
+}
+
+func (s *Spool) save(settled uint64) error {
 	if err := s.marks.Save(binary.BigEndian.AppendUint64(nil, settled)); err != nil {
 		return fmt.Errorf("save how far the spool is settled: %w", err)
 	}
-	s.mu.Lock()
-	s.saved = settled
-	s.mu.Unlock()
-	return s.trim(settled)
+	return nil
 }
 
 // trim removes what is settled but for the messages that have to be recognised; when room runs short, these too.
@@ -223,8 +294,22 @@ func (s *Spool) trim(settled uint64) error {
 	if keep -= min(keep, recent); keep > settled {
 		keep = settled
 	}
-	err := s.log.Trim(keep, seglog.Keep{})
-	if err == nil && s.log.Footprint() > s.options.MaxBytes/2 {
+	if err := s.log.Trim(keep, seglog.Keep{}); err != nil {
+		return fmt.Errorf("free room in the spool: %w", err)
+	}
+	if s.log.Footprint() > s.options.MaxBytes/2 {
+		return s.free(settled)
+	}
+	return nil
+}
+
+// free removes what is settled. That takes a new file when all is: the one that is written to always stays, and what was appended at
+// once may have filled the whole spool with it.
+func (s *Spool) free(settled uint64) (err error) {
+	if settled == s.log.Next() {
+		err = s.log.Roll()
+	}
+	if err == nil {
 		err = s.log.Trim(settled, seglog.Keep{})
 	}
 	if err != nil {
@@ -263,7 +348,10 @@ func (s *Spool) Close() error {
 }
 
 // A Reader reads messages in order. Its methods must not be called concurrently.
-type Reader struct{ log *seglog.Reader }
+type Reader struct {
+	log  *seglog.Reader
+	last danube.Message // its topic and producer
+}
 
 // Reader reads from the message at seq on.
 func (s *Spool) Reader(seq uint64) *Reader { return &Reader{log: s.log.Reader(seq)} }
@@ -275,10 +363,11 @@ func (r *Reader) Next() (danube.Message, time.Time, error) {
 	if err != nil {
 		return danube.Message{}, time.Time{}, err
 	}
-	m, at, err := decode(record)
+	m, at, err := decode(record, &r.last)
 	if err != nil {
 		return danube.Message{}, time.Time{}, fmt.Errorf("message %d of the spool: %w", seq, err)
 	}
+	r.last.Topic, r.last.Producer = m.Topic, m.Producer
 	return m, at, nil
 }
 
