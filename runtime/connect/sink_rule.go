@@ -106,12 +106,12 @@ func (r *rule) look() {
 	r.mu.Lock()
 	r.next = time.Time{}
 	held := r.held > 0
-	if held {
+	if now := time.Now(); held {
 		wait := quiet
-		if !r.fullFrom.IsZero() {
+		if !r.fullFrom.IsZero() && now.Sub(r.fullFrom) < quiet {
 			wait = max(r.headStart(), quiet/50)
 		}
-		r.arm(time.Now().Add(wait))
+		r.arm(now.Add(wait))
 	}
 	r.mu.Unlock()
 	if held {
