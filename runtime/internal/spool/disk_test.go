@@ -108,10 +108,18 @@ func TestADiskThatTakesNothingForAWhile(t *testing.T) {
 			at.Store(&err)
 			refusesAll(t, s, err)
 			at.Store(nil)
-			add(t, s, 7, 9, 1000)
-			require.Equal(t, []uint64{0, 1, 2, 3, 4, 7, 8}, rest(t, s))
-			s = reopen(t, s, o)
-			require.Equal(t, []uint64{0, 1, 2, 3, 4, 7, 8}, rest(t, s))
+			for n := 7; n >= 5; n-- { // places are given anew, in another order
+				add(t, s, n, n+1, 1000)
+			}
+			for range 2 {
+				require.Equal(t, []uint64{0, 1, 2, 3, 4, 7, 6, 5}, rest(t, s))
+				for place, n := range []int{7, 6, 5} {
+					seq, known := s.Find(message(n, 1000))
+					require.True(t, known, "message %d", n)
+					require.Equal(t, uint64(5+place), seq)
+				}
+				s = reopen(t, s, o)
+			}
 		})
 	}
 }

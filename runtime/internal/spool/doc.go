@@ -10,6 +10,10 @@
 //     durable by Save. A crash between a write and Save writes the messages above the watermark again, in order.
 //   - After a crash the broker delivers again what was appended while its acknowledgement was lost, be it settled or not. The newest
 //     messages are recognised by their identity, never by their offset, which begins anew when a broker restarts.
+//   - Room is what bytes of files allow. Settled messages that are kept only to be recognised go when it runs short, so a spool of which
+//     all is settled takes any message that is not larger than itself.
+//   - With Options.NoSync the machine may forget the newest messages although it knows that they are settled. The mark goes back to the
+//     end of what is there then, since their places are given anew.
 //   - A disk that is full, gone or read-only fails Append or Sync: what was not synced counts as not appended and stays the broker's.
 //     Appending works again once the disk does; after a failed fsync only in a spool that was opened anew.
 package spool
