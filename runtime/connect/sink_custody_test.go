@@ -2,8 +2,12 @@ package connect
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/danube-messaging/danube-connect-go/runtime/danube"
+	"github.com/danube-messaging/danube-connect-go/runtime/internal/seglog"
 	"github.com/danube-messaging/danube-connect-go/runtime/internal/spool"
 )
 
@@ -30,8 +35,18 @@ type custodyBench struct {
 
 func inCustody(t *testing.T, test func(b *custodyBench)) {
 	t.Helper()
+	inCustodyOn(t, spool.Options{NoSync: true}, func(b *custodyBench) error {
+		test(b)
+		return nil
+	})
+}
+
+// inCustodyOn is inCustody with a spool on some disk; test gives the error that is to end it.
+func inCustodyOn(t *testing.T, o spool.Options, test func(b *custodyBench) error) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		store, err := spool.Open(spool.Options{Dir: t.TempDir(), MaxBytes: 64 << 20, NoSync: true})
+		o.Dir, o.MaxBytes = t.TempDir(), 64<<20
+		store, err := spool.Open(o)
 		require.NoError(t, err)
 		b := &custodyBench{t: t, store: store}
 		b.custody = newCustody(store, zap.NewNop())
@@ -39,11 +54,13 @@ func inCustody(t *testing.T, test func(b *custodyBench)) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- b.run(ctx, b.push) }()
-		test(b)
+		want := test(b)
 		cancel()
-		require.NoError(t, <-done)
+		require.ErrorIs(t, <-done, want)
 		require.NoError(t, b.finish())
-		require.NoError(t, b.close())
+		if err := b.close(); want == nil {
+			require.NoError(t, err)
+		}
 	})
 }
 
@@ -218,5 +235,71 @@ func TestWhatTheSpoolKnowsIsNotWrittenAgain(t *testing.T) {
 		b.arrive(3)
 		require.Equal(t, []uint64{0, 1, 0, 1, 2}, b.acknowledged())
 		require.Equal(t, []uint64{0, 1, 2}, b.inLanes())
+	})
+}
+
+// A sickDisk fails every sync of a file with err, once there is one.
+type sickDisk struct {
+	seglog.FS
+	err *atomic.Pointer[error]
+}
+
+type sickFile struct {
+	seglog.File
+	err *atomic.Pointer[error]
+}
+
+func (d sickDisk) OpenFile(name string, flag int, perm fs.FileMode) (seglog.File, error) {
+	f, err := d.FS.OpenFile(name, flag, perm)
+	return sickFile{f, d.err}, err
+}
+
+func (f sickFile) Sync() error {
+	if err := f.err.Load(); err != nil {
+		return *err
+	}
+	return f.File.Sync()
+}
+
+func (f sickFile) WriteAt(b []byte, at int64) (int, error) {
+	if err := f.err.Load(); err != nil && errors.Is(*err, syscall.ENOSPC) {
+		return 0, *err
+	}
+	return f.File.WriteAt(b, at)
+}
+
+// What could not be synced may be on the disk, so nothing is acknowledged any more, written or not.
+func TestADiskThatFailsEndsTheRoute(t *testing.T) {
+	t.Parallel()
+	var sick atomic.Pointer[error]
+	inCustodyOn(t, spool.Options{FS: sickDisk{seglog.OS, &sick}}, func(b *custodyBench) error {
+		broken := error(syscall.EIO)
+		sick.Store(&broken)
+		b.arrive(3)
+		require.Empty(b.t, b.acknowledged())
+		b.write(0)
+		time.Sleep(time.Minute)
+		require.Empty(b.t, b.acknowledged())
+		return syscall.EIO
+	})
+}
+
+func TestAFullDiskIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	var sick atomic.Pointer[error]
+	inCustodyOn(t, spool.Options{FS: sickDisk{seglog.OS, &sick}}, func(b *custodyBench) error {
+		full := error(syscall.ENOSPC)
+		sick.Store(&full)
+		b.arrive(3)
+		require.Empty(b.t, b.acknowledged())
+		b.write(1)
+		time.Sleep(time.Minute)
+		require.ErrorIs(b.t, b.problem(), full)
+		require.Empty(b.t, b.acknowledged())
+		sick.Store(nil)
+		time.Sleep(2 * spoolRetry)
+		require.NoError(b.t, b.problem())
+		require.Len(b.t, b.acknowledged(), 3)
+		return nil
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -36,7 +37,9 @@ func (c *custody) run(ctx context.Context, push func(*message)) error {
 	return err
 }
 
-// spoolUntil passes to the spool what the broker waits for, whenever that is due.
+// spoolUntil passes to the spool what the broker waits for, whenever that is due. A spool that is full, or whose disk is, is waited for. It
+// gives up on one that failed otherwise: what could not be synced may be on the disk all the same, and were it written by the target now and
+// acknowledged, the next start would find it and write it again after newer messages.
 func (c *custody) spoolUntil(ctx context.Context) error {
 	var batch []*message
 	for {
@@ -50,6 +53,9 @@ func (c *custody) spoolUntil(ctx context.Context) error {
 			c.note(err)
 			if errors.Is(err, spool.ErrFull) && c.stopWhenFull {
 				return Fatal(fmt.Errorf("%w; raise spool.max_bytes, or set spool.when_full to pause", err))
+			}
+			if err != nil && !errors.Is(err, spool.ErrFull) && !errors.Is(err, syscall.ENOSPC) {
+				return fmt.Errorf("%w; only a new start knows what is on the disk", err)
 			}
 			if err != nil && c.awaitRoom(ctx) != nil {
 				return nil
@@ -85,6 +91,9 @@ func (c *custody) collect(batch []*message) []*message {
 	}
 	for m := first; m != nil; m = m.next {
 		if m.keeper == keptByBroker {
+			if m.settled {
+				c.waiting--
+			}
 			m.keeper = changing
 			batch = append(batch, m)
 		}
@@ -225,6 +234,7 @@ func (c *custody) fromSpool(seq uint64, stored danube.Message) *message {
 
 // saveUntil makes durable how far the target is, now and then, and at once for those that wait for it.
 func (c *custody) saveUntil(ctx context.Context) error {
+	settled := c.spool.Stats().Settled
 	for {
 		select {
 		case <-c.saveNow:
@@ -235,7 +245,10 @@ func (c *custody) saveUntil(ctx context.Context) error {
 			c.note(err)
 			c.retrySave()
 		}
-		c.saved.give()
+		if now := c.spool.Stats().Settled; now > settled { // else nothing became free, and whoever waits for room would try for ever
+			settled = now
+			c.saved.give()
+		}
 	}
 }
 
@@ -270,7 +283,7 @@ func (c *custody) save() error {
 	}
 	var acks []danube.Delivery
 	c.mu.Lock()
-	c.clean = c.changing == 0 && c.spool.Clean()
+	c.clean = c.changing == 0 && c.err == nil && c.spool.Clean()
 	if c.clean && c.waiting > 0 {
 		c.waiting = 0
 		for m := c.held.head; m != nil; {
