@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/danube-messaging/danube-connect-go/runtime/danube"
+	"github.com/danube-messaging/danube-connect-go/runtime/internal/subscription"
 )
 
 // metrics are the figures of one route. Names are those of the Rust connectors; the topic label is the real topic, and what they
@@ -63,7 +64,7 @@ func register(reg prometheus.Registerer, all ...prometheus.Collector) error {
 }
 
 // watchConsumer adds what the consumer counts itself.
-func (m *metrics) watchConsumer(reg prometheus.Registerer, c *danube.Consumer) error {
+func (m *metrics) watchConsumer(reg prometheus.Registerer, c subscription.Consumer) error {
 	counter := func(name, help string, get func(danube.Stats) uint64) prometheus.Collector {
 		return prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help, ConstLabels: m.labels},
 			func() float64 { return float64(get(c.Stats())) })

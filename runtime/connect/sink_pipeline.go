@@ -16,6 +16,7 @@ import (
 
 	"github.com/danube-messaging/danube-connect-go/runtime/danube"
 	"github.com/danube-messaging/danube-connect-go/runtime/internal/queue"
+	"github.com/danube-messaging/danube-connect-go/runtime/internal/subscription"
 )
 
 // SinkSettings say what a sink reads and how.
@@ -116,7 +117,7 @@ func (s *SinkSettings) prepare() error {
 type sinkPipeline struct {
 	settings *SinkSettings
 	route    SinkRoute
-	consumer *danube.Consumer // nil before subscribe
+	consumer *subscription.Subscription // nil before subscribe
 	custody  *custody
 	metrics  *metrics
 	workers  []*sinkWorker
@@ -159,10 +160,10 @@ func newSinkPipeline(s *SinkSettings, r SinkRoute, client *danube.Client, open f
 // subscribe makes the consumer. When it fails, nothing of p is left.
 func (p *sinkPipeline) subscribe(client *danube.Client) error {
 	s, r := p.settings, p.route
-	consumer, err := client.NewConsumer(danube.ConsumerSettings{
+	consumer, err := subscription.Open(client, subscription.Settings{ConsumerSettings: danube.ConsumerSettings{
 		Topic: r.From, Subscription: r.Subscription, Name: consumerName(s.Name, r), Type: r.Type, CreateTopic: s.CreateTopic,
 		Gauges: s.gauges,
-	})
+	}})
 	if err != nil {
 		return errors.Join(err, p.close())
 	}
