@@ -163,6 +163,16 @@ func TestHeadsThatAreWrong(t *testing.T) {
 	require.Len(t, read(t, handmade("x", "\x08\x01\x02\x00\x011\x01a\x012"), pack.Auto), 1, "the helper itself writes what can be read")
 }
 
+// A head more than the count is a record that would be lost.
+func TestHeadsLeftOver(t *testing.T) {
+	t.Parallel()
+	m := handmade("x", "\x00\x01", "\x00\x00")
+	m.Payload[4], m.Attributes[pack.CountAttribute] = 1, "1"
+	err := damage(t, m, pack.Auto)
+	require.ErrorContains(t, err, "0 bytes of payload and 6 of heads are left")
+	require.Equal(t, 1, err.Record)
+}
+
 // Another implementation may leave the event id among the attributes.
 func TestForeignEventID(t *testing.T) {
 	t.Parallel()

@@ -27,8 +27,8 @@ func openFramed(payload []byte, count int) (cursor, *DamageError) {
 		return damaged(framedCount, 0, "its header says %d records and the attribute %s %d", n, CountAttribute, count)
 	}
 	headBytes := int64(binary.LittleEndian.Uint32(payload[framedHeads:]))
-	if headBytes > int64(len(payload)-framedPayload) || headBytes < int64(count)*minHeadBytes {
-		return damaged(framedHeads, 0, "%d bytes of heads for %d records do not go into %d bytes", headBytes, count, len(payload))
+	if headBytes > int64(len(payload)-framedPayload) {
+		return damaged(framedHeads, 0, "its header says %d bytes of heads and %d follow", headBytes, len(payload)-framedPayload)
 	}
 	end := len(payload) - int(headBytes)
 	c := framedCursor{payload: payload[:end:end], at: framedPayload, heads: string(payload[end:])}

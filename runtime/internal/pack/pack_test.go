@@ -84,6 +84,9 @@ func TestRandomRecords(t *testing.T) {
 	}
 }
 
+// unmarked are the modes that messages without marks need.
+var unmarked = map[string]pack.Mode{"lines": pack.Lines, "array": pack.Array}
+
 func TestSkipPassesOverRecordsThatAreDone(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 2))
@@ -94,7 +97,7 @@ func TestSkipPassesOverRecordsThatAreDone(t *testing.T) {
 		"array": {Payload: []byte("[" + strings.Repeat(`{"a":[1]},`, 19) + "7]")},
 	}
 	for name, m := range messages {
-		mode := map[string]pack.Mode{"lines": pack.Lines, "array": pack.Array}[name]
+		mode := unmarked[name]
 		all := read(t, m, mode)
 		for done := range len(all) + 2 {
 			reader, err := pack.Open(m, mode)
@@ -117,20 +120,19 @@ func TestSkipPassesOverRecordsThatAreDone(t *testing.T) {
 // What appends to a payload must not write into the next record.
 func TestPayloadsEndWhereTheyEnd(t *testing.T) {
 	t.Parallel()
-	messages := map[pack.Mode]pack.Message{
-		pack.Auto:  write(t, pack.Framed, pack.Record{Payload: []byte("1")}, pack.Record{Payload: []byte("2")}),
-		pack.Off:   write(t, pack.NDJSON, pack.Record{Payload: []byte("1")}, pack.Record{Payload: []byte("2")}),
-		pack.Lines: {Payload: []byte("1\n2\n")},
-		pack.Array: {Payload: []byte("[1,2]")},
+	two := []pack.Record{{Payload: []byte("1")}, {Payload: []byte("2")}}
+	messages := map[string]pack.Message{
+		"framed": write(t, pack.Framed, two...), "ndjson": write(t, pack.NDJSON, two...),
+		"lines": {Payload: []byte("1\n2\n")}, "array": {Payload: []byte("[1,2]")},
 	}
-	for mode, m := range messages {
-		if mode == pack.Off {
-			mode = pack.Auto // only a second name for it in this table
-		}
+	for name, m := range messages {
+		mode := unmarked[name]
 		records := read(t, m, mode)
-		_ = append(records[0].Payload, "xxxx"...) // must not reach the second
-		require.Equal(t, "2", string(records[1].Payload))
-		require.Equal(t, "2", string(read(t, m, mode)[1].Payload))
+		for n := range 4 {
+			_ = append(records[0].Payload, "xxxx"[:n]...) // must not reach the second
+			require.Equal(t, "2", string(records[1].Payload))
+			require.Equal(t, "2", string(read(t, m, mode)[1].Payload))
+		}
 	}
 }
 
@@ -151,6 +153,8 @@ func TestEventIDs(t *testing.T) {
 		require.Equal(t, []string{"message#0", "own", "attribute", "field"}, ids)
 		require.Nil(t, records[2].Attributes, "the id is a field, not an attribute")
 		require.Equal(t, map[string]string{"a": "b"}, records[3].Attributes)
+		require.Equal(t, write(t, f, pack.Record{EventID: "e"}),
+			write(t, f, pack.Record{Attributes: map[string]string{pack.EventIDAttribute: "e"}}), "the id is written once")
 	}
 }
 
