@@ -1,7 +1,5 @@
 package pack
 
-import "encoding/binary"
-
 // A head is what a framed pack says of a record. Its strings are parts of the heads.
 type head struct {
 	flags       byte
@@ -86,9 +84,9 @@ func (p *headParser) byte() byte {
 
 func (p *headParser) uvarint() uint64 {
 	var v uint64
-	for shift := 0; p.reason == "" && p.at < len(p.s) && shift < binary.MaxVarintLen64*7; shift += 7 {
+	for shift := 0; p.reason == "" && p.at < len(p.s); shift += 7 {
 		b := p.s[p.at]
-		if shift == 63 && b > 1 {
+		if shift == 63 && b > 1 { // so there is no further round
 			break
 		}
 		p.at++
