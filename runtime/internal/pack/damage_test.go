@@ -180,4 +180,7 @@ func TestForeignEventID(t *testing.T) {
 	got := read(t, handmade("", head), pack.Auto)
 	require.Equal(t, "7", got[0].EventID)
 	require.Nil(t, got[0].Attributes)
+	got = read(t, handmade("", "\x0a\x00\x01f\x01\x0fdanube-event-id\x017"), pack.Auto)
+	require.Equal(t, "f", got[0].EventID, "the field counts")
+	require.Nil(t, got[0].Attributes)
 }
