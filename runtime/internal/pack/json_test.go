@@ -95,6 +95,12 @@ func TestLinesOfOtherProducers(t *testing.T) {
 	require.Nil(t, read(t, pack.Message{Payload: []byte("1"), Attributes: map[string]string{}}, pack.Lines)[0].Attributes)
 }
 
+// Many readers take a carriage return for the end of a line, too.
+func TestDocumentsWithCarriageReturnsAreText(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, `{"text":"[1,\r2]"}`+"\n", string(write(t, pack.NDJSON, pack.Record{Payload: []byte("[1,\r2]")}).Payload))
+}
+
 func TestOneBadLineRejectsAll(t *testing.T) {
 	t.Parallel()
 	err := damage(t, pack.Message{Payload: []byte("{}\n{}\n{\"cut\":\"of\n")}, pack.Lines)
