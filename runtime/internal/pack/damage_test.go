@@ -87,15 +87,16 @@ func TestMarksThatAreWrong(t *testing.T) {
 		for name, tt := range map[string]struct {
 			key, value, want string
 		}{
-			"no count":       {pack.CountAttribute, "", "number of records"},
-			"count of zero":  {pack.CountAttribute, "0", "number of records"},
-			"negative count": {pack.CountAttribute, "-4", "number of records"},
-			"huge count":     {pack.CountAttribute, "99999999999999999999", "number of records"},
-			"large count":    {pack.CountAttribute, "2147483647", "records"},
-			"one too few":    {pack.CountAttribute, "3", "3"},
-			"one too many":   {pack.CountAttribute, "5", "5"},
-			"later version":  {pack.FormatAttribute, "framed/2", "a later version of the connector"},
-			"no format":      {pack.FormatAttribute, "", "reads framed/1 and ndjson/1 only"},
+			"no count":        {pack.CountAttribute, "", "number of records"},
+			"count of zero":   {pack.CountAttribute, "0", "number of records"},
+			"negative count":  {pack.CountAttribute, "-4", "number of records"},
+			"huge count":      {pack.CountAttribute, "99999999999999999999", "number of records"},
+			"count too large": {pack.CountAttribute, "2147483648", "number of records"},
+			"large count":     {pack.CountAttribute, "2147483647", "records"},
+			"one too few":     {pack.CountAttribute, "3", "3"},
+			"one too many":    {pack.CountAttribute, "5", "5"},
+			"later version":   {pack.FormatAttribute, "framed/2", "a later version of the connector"},
+			"no format":       {pack.FormatAttribute, "", "reads framed/1 and ndjson/1 only"},
 		} {
 			attributes := maps.Clone(m.Attributes)
 			attributes[tt.key] = tt.value

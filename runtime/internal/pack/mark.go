@@ -2,7 +2,6 @@ package pack
 
 import (
 	"fmt"
-	"math"
 	"strconv"
 )
 
@@ -64,8 +63,8 @@ func readMarks(attributes map[string]string) (f Format, count int, marked bool, 
 		return "", 0, true, &DamageError{Format: f, Reason: fmt.Sprintf(
 			"this version reads %s and %s only; a later version of the connector may read it", Framed, NDJSON)}
 	}
-	n, parseErr := strconv.ParseUint(attributes[CountAttribute], 10, 32)
-	if parseErr != nil || n == 0 || n > math.MaxInt32 {
+	n, parseErr := strconv.ParseUint(attributes[CountAttribute], 10, 31)
+	if parseErr != nil || n == 0 {
 		return f, 0, true, &DamageError{Format: f, Reason: fmt.Sprintf(
 			"the attribute %s must have the number of records, not %.40q", CountAttribute, attributes[CountAttribute])}
 	}
